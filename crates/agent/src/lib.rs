@@ -1,0 +1,1 @@
+//! Worker: runs the pods of a node, offline too.

@@ -1,0 +1,1 @@
+//! Worker: the Kubernetes API over the store.

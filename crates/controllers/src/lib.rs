@@ -1,0 +1,1 @@
+//! Worker: the built-in controllers.

@@ -1,0 +1,1 @@
+//! Decision: custom resource definitions, compiled.

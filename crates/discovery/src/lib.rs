@@ -1,0 +1,1 @@
+//! Decision: discovery documents and OpenAPI from kinds.

@@ -1,0 +1,1 @@
+//! Decision: how reports merge on their way up.

@@ -1,0 +1,1 @@
+//! Tool: one shared cache of object bytes.

@@ -1,0 +1,1 @@
+//! Decision: what each built-in kind is.

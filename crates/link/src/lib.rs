@@ -1,0 +1,1 @@
+//! Tool: the authenticated connection of a child to its parent.

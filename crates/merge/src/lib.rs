@@ -1,0 +1,1 @@
+//! Decision: patches and server-side apply.

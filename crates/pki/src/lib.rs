@@ -1,0 +1,1 @@
+//! Tool: keys, certificates and tokens of a cluster.

@@ -1,0 +1,1 @@
+//! Decision: which clusters a Mission is for.

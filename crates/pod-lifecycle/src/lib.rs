@@ -1,0 +1,1 @@
+//! Decision: from a wanted and a seen pod to the next action.

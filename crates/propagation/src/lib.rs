@@ -1,0 +1,1 @@
+//! Worker: Missions down, reports up.

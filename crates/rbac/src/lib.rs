@@ -1,0 +1,1 @@
+//! Decision: who may do what.

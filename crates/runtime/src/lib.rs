@@ -1,0 +1,1 @@
+//! Worker: how containers really run.

@@ -1,0 +1,1 @@
+//! Worker: picks a node for each pod.

@@ -1,0 +1,1 @@
+//! Decision: the table of Kubernetes types.

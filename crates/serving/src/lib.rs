@@ -1,0 +1,1 @@
+//! Tool: TLS listeners and HTTP connections with limits.

@@ -1,0 +1,1 @@
+//! Tool: revisioned keys with watch.

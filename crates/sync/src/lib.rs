@@ -1,0 +1,1 @@
+//! Decision: keyed latest-state exchange between two ends of a link.

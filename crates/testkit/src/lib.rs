@@ -1,0 +1,1 @@
+//! Proof: what tests share.

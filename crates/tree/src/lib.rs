@@ -1,0 +1,1 @@
+//! Worker: the hub that accepts links, the uplink that dials.

@@ -1,0 +1,1 @@
+//! Words: the messages of a link.
