@@ -1,0 +1,458 @@
+//! The graph of types, as everybody else reads it.
+//!
+//! [`Types`] owns a graph; [`TypeRef`] is a cheap, copyable place in it. Recursive types
+//! (`JSONSchemaProps`) are cycles in the graph, so walk it along a value, never on its own.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::builder::{self, SchemaError};
+use crate::table::{self, FieldRow, Node, NodeId, RawShape, RawTopology, Table, Text};
+
+/// A graph of types: the built-in one, or that of one version of a custom resource.
+#[derive(Debug)]
+pub struct Types {
+    pub(crate) table: Table,
+    root: NodeId,
+}
+
+/// One type in a graph of types.
+#[derive(Clone, Copy)]
+pub struct TypeRef<'a> {
+    pub(crate) types: &'a Types,
+    pub(crate) node: NodeId,
+}
+
+/// One field of an object type.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    types: &'a Types,
+    row: &'a FieldRow,
+    index: usize,
+}
+
+/// What values of a type look like.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape<'a> {
+    /// A JSON object; see [`TypeRef::fields`] and [`TypeRef::additional`].
+    Object,
+    /// A JSON array.
+    List {
+        /// Type of each item.
+        item: TypeRef<'a>,
+        /// How two lists merge.
+        topology: ListTopology,
+    },
+    /// Anything without structure of its own.
+    Scalar(Scalar),
+}
+
+/// Types without fields or items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Scalar {
+    /// Text.
+    String,
+    /// Base64 text of bytes.
+    Bytes,
+    /// A whole number; [`TypeRef::format`] says how many bits.
+    Integer,
+    /// A floating-point number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number or a text (`maxSurge`, `targetPort`).
+    IntOrString,
+    /// An amount: `250m`, `1Gi`, or a number.
+    Quantity,
+    /// RFC 3339 to the second.
+    Time,
+    /// RFC 3339 to the microsecond.
+    MicroTime,
+    /// A Go duration (`1h30m`).
+    Duration,
+    /// Any JSON; structure is deduced from the value.
+    Any,
+    /// Any JSON object, embedded as it is (`RawExtension`); merged as one value.
+    Raw,
+}
+
+/// How two lists of a type merge under server-side apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListTopology {
+    /// As one value.
+    Atomic,
+    /// As a set of scalars.
+    Set,
+    /// As a map by the fields that [`TypeRef::map_keys`] names.
+    Map,
+}
+
+/// How two objects of a type merge under server-side apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MapTopology {
+    /// Field by field.
+    Granular,
+    /// As one value.
+    Atomic,
+}
+
+/// What a strategic merge patch does with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PatchStrategy {
+    /// Lists are merged (by [`TypeRef::patch_merge_key`], or as sets of scalars), not replaced.
+    pub merge: bool,
+    /// Only the keys that the patch's `$retainKeys` lists are kept.
+    pub retain_keys: bool,
+    /// Objects are replaced, not merged.
+    pub replace: bool,
+}
+
+// === impl Types ===
+
+impl Types {
+    /// The built-in kinds of Kubernetes 1.37.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        crate::builtin()
+    }
+
+    /// The graph of one `openAPIV3Schema`; its [`root`](Self::root) is the custom resource itself.
+    ///
+    /// `apiVersion`, `kind` and the whole of `metadata` get their built-in types, as Kubernetes gives them.
+    ///
+    /// # Errors
+    /// The schema is not one (a property that is no object, nesting beyond any sense). Whether it is
+    /// *structural* is judged by crate `crd`.
+    pub fn from_openapi(schema: &Value) -> Result<Self, SchemaError> {
+        builder::from_custom_resource(schema)
+    }
+
+    pub(crate) fn new(mut table: Table, root: NodeId) -> Self {
+        table.shrink();
+        Self { table, root }
+    }
+
+    /// The type that the graph was made for: a custom resource. For the built-in graph: any JSON.
+    #[must_use]
+    pub fn root(&self) -> TypeRef<'_> {
+        self.at(self.root)
+    }
+
+    /// The type of a kind.
+    #[must_use]
+    pub fn of(&self, group: &str, version: &str, kind: &str) -> Option<TypeRef<'_>> {
+        let string = |text| self.table.string(text);
+        let found = self.table.kinds.binary_search_by(|row| {
+            (string(row.kind), string(row.group), string(row.version)).cmp(&(kind, group, version))
+        });
+        found.ok().map(|at| self.at(self.table.kinds[at].node))
+    }
+
+    /// The type of an `apiVersion` and a kind.
+    #[must_use]
+    pub fn of_api_version(&self, api_version: &str, kind: &str) -> Option<TypeRef<'_>> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.of(group, version, kind)
+    }
+
+    /// The type of an OpenAPI name (`io.k8s.api.core.v1.Pod`).
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<TypeRef<'_>> {
+        self.named_index(name)
+            .map(|at| self.at(self.table.names[at]))
+    }
+
+    pub(crate) fn named_index(&self, name: &str) -> Option<usize> {
+        let name_of = |node: &NodeId| self.table.string(self.table.nodes[*node as usize].name);
+        self.table
+            .names
+            .binary_search_by(|node| name_of(node).cmp(name))
+            .ok()
+    }
+
+    /// Every named type, in the order of names.
+    pub fn all(&self) -> impl Iterator<Item = TypeRef<'_>> {
+        self.table.names.iter().map(|&node| self.at(node))
+    }
+
+    /// Every kind as (group, version, kind, type).
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &str, &str, TypeRef<'_>)> {
+        self.table.kinds.iter().map(|row| {
+            let string = |text| self.table.string(text);
+            let names = (string(row.group), string(row.version), string(row.kind));
+            (names.0, names.1, names.2, self.at(row.node))
+        })
+    }
+
+    /// Bytes that this graph holds on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
+    fn at(&self, node: NodeId) -> TypeRef<'_> {
+        TypeRef { types: self, node }
+    }
+}
+
+// === impl TypeRef ===
+
+impl<'a> TypeRef<'a> {
+    pub(crate) fn raw(self) -> &'a Node {
+        &self.types.table.nodes[self.node as usize]
+    }
+
+    fn text(self, text: Text) -> Option<&'a str> {
+        (text != 0).then(|| self.types.table.string(text))
+    }
+
+    fn at(self, node: NodeId) -> Self {
+        Self { node, ..self }
+    }
+
+    /// OpenAPI name (`io.k8s.api.core.v1.Pod`); none for what is written in place.
+    #[must_use]
+    pub fn name(self) -> Option<&'a str> {
+        self.text(self.raw().name)
+    }
+
+    /// What values look like.
+    #[must_use]
+    pub fn shape(self) -> Shape<'a> {
+        match self.raw().shape {
+            RawShape::Object { .. } => Shape::Object,
+            RawShape::List { item, topology, .. } => Shape::List {
+                item: self.at(item),
+                topology: topology.into(),
+            },
+            RawShape::Scalar(scalar) => Shape::Scalar(scalar),
+            RawShape::Alias(node) => self.at(node).shape(),
+        }
+    }
+
+    /// The known fields of an object, sorted by name.
+    pub fn fields(self) -> impl Iterator<Item = Field<'a>> {
+        let (start, rows): (usize, &'a [FieldRow]) = match self.raw().shape {
+            RawShape::Object { fields, .. } => {
+                (fields.start as usize, fields.of(&self.types.table.fields))
+            }
+            RawShape::List { .. } | RawShape::Scalar(_) | RawShape::Alias(_) => (0, &[]),
+        };
+        rows.iter().enumerate().map(move |(at, row)| Field {
+            types: self.types,
+            row,
+            index: start + at,
+        })
+    }
+
+    /// One known field of an object.
+    #[must_use]
+    pub fn field(self, name: &str) -> Option<Field<'a>> {
+        let RawShape::Object { fields, .. } = self.raw().shape else {
+            return None;
+        };
+        let table = &self.types.table;
+        let rows = fields.of(&table.fields);
+        let at = rows.binary_search_by(|row| table.string(row.name).cmp(name));
+        at.ok().map(|at| Field {
+            types: self.types,
+            row: &rows[at],
+            index: fields.start as usize + at,
+        })
+    }
+
+    /// What the keys of an object hold that are not known fields, if there may be any.
+    #[must_use]
+    pub fn additional(self) -> Option<Self> {
+        match self.raw().shape {
+            RawShape::Object { additional, .. } => additional.map(|node| self.at(node)),
+            RawShape::List { .. } | RawShape::Scalar(_) | RawShape::Alias(_) => None,
+        }
+    }
+
+    /// What keys that are not known fields hold when objects are merged.
+    ///
+    /// Wider than [`additional`](Self::additional): an object of which the schema says nothing holds anything, and so
+    /// does everything below `x-kubernetes-preserve-unknown-fields`.
+    #[must_use]
+    pub fn merge_additional(self) -> Option<Self> {
+        let RawShape::Object { fields, additional } = self.raw().shape else {
+            return None;
+        };
+        match additional {
+            Some(node) => Some(self.at(node)),
+            None => (self.raw().open || fields.len == 0).then(|| self.at(table::ANY)),
+        }
+    }
+
+    /// The type behind a key of an object: its field's, or what other keys hold.
+    #[must_use]
+    pub fn member(self, key: &str) -> Option<Self> {
+        self.field(key).map(Field::ty).or_else(|| self.additional())
+    }
+
+    /// Type of the items of a list.
+    #[must_use]
+    pub fn item(self) -> Option<Self> {
+        match self.shape() {
+            Shape::List { item, .. } => Some(item),
+            Shape::Object | Shape::Scalar(_) => None,
+        }
+    }
+
+    /// The fields that tell the items of a map-like list apart.
+    pub fn map_keys(self) -> impl ExactSizeIterator<Item = &'a str> + Clone {
+        let table = &self.types.table;
+        let keys: &'a [Text] = match self.raw().shape {
+            RawShape::List { keys, .. } => keys.of(&table.lists),
+            RawShape::Object { .. } | RawShape::Scalar(_) | RawShape::Alias(_) => &[],
+        };
+        keys.iter().map(|&key| table.string(key))
+    }
+
+    /// How two objects of this type merge under server-side apply; granular unless said otherwise.
+    #[must_use]
+    pub fn map_topology(self) -> MapTopology {
+        self.raw().map.unwrap_or(MapTopology::Granular)
+    }
+
+    /// What a strategic merge patch does here.
+    #[must_use]
+    pub fn patch_strategy(self) -> PatchStrategy {
+        let mut strategy = PatchStrategy::default();
+        for word in self.text(self.raw().strategy).unwrap_or("").split(',') {
+            match word {
+                "merge" => strategy.merge = true,
+                "retainKeys" => strategy.retain_keys = true,
+                "replace" => strategy.replace = true,
+                _ => {}
+            }
+        }
+        strategy
+    }
+
+    /// The one field by which a strategic merge patch tells the items of a list apart.
+    #[must_use]
+    pub fn patch_merge_key(self) -> Option<&'a str> {
+        self.text(self.raw().merge_key)
+    }
+
+    /// The only values that are allowed, if there is such a list.
+    pub fn enum_values(self) -> impl ExactSizeIterator<Item = &'a str> + Clone {
+        let table = &self.types.table;
+        let rows = self.raw().enums.of(&table.lists);
+        rows.iter().map(|&text| table.string(text))
+    }
+
+    /// The fields that the schema requires, in its own order.
+    pub fn required(self) -> impl ExactSizeIterator<Item = &'a str> + Clone {
+        let table = &self.types.table;
+        let rows = self.raw().required.of(&table.lists);
+        rows.iter().map(|&text| table.string(text))
+    }
+
+    /// OpenAPI format: `int32`, `int64`, `double`, `byte`, `date-time`, `int-or-string`.
+    #[must_use]
+    pub fn format(self) -> Option<&'a str> {
+        self.text(self.raw().format)
+    }
+
+    /// Whether fields that the schema does not know are kept (`x-kubernetes-preserve-unknown-fields`).
+    #[must_use]
+    pub fn preserves_unknown(self) -> bool {
+        self.raw().preserve_unknown
+    }
+
+    /// Whether the value is itself a whole object (`x-kubernetes-embedded-resource`).
+    #[must_use]
+    pub fn is_embedded_resource(self) -> bool {
+        self.raw().embedded
+    }
+
+    /// Whether `null` is a value.
+    #[must_use]
+    pub fn is_nullable(self) -> bool {
+        self.raw().nullable
+    }
+}
+
+impl PartialEq for TypeRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.types, other.types) && self.node == other.node
+    }
+}
+
+impl std::fmt::Debug for TypeRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "TypeRef({name})"),
+            None => write!(f, "TypeRef(#{})", self.node),
+        }
+    }
+}
+
+// === impl Field ===
+
+impl<'a> Field<'a> {
+    /// As in JSON.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        self.types.table.string(self.row.name)
+    }
+
+    /// Type of the value.
+    #[must_use]
+    pub fn ty(self) -> TypeRef<'a> {
+        self.types.at(self.row.node)
+    }
+
+    /// Whether the schema requires it.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        self.row.required
+    }
+
+    /// The default that the schema states.
+    #[must_use]
+    pub fn default(self) -> Option<Value> {
+        if self.row.default == 0 {
+            return None;
+        }
+        serde_json::from_str(self.types.table.string(self.row.default)).ok()
+    }
+
+    /// Whether the schema states a default; cheaper than asking for it.
+    #[must_use]
+    pub fn has_default(self) -> bool {
+        self.row.default != 0
+    }
+
+    /// The Go type, where the schema cannot tell it.
+    pub(crate) fn go_type(self) -> Option<&'a str> {
+        (self.row.go != 0).then(|| self.types.table.string(self.row.go))
+    }
+
+    /// Row in the table: the number of its description.
+    pub(crate) fn index(self) -> usize {
+        self.index
+    }
+}
+
+impl std::fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Field({}: {:?})", self.name(), self.ty())
+    }
+}
+
+impl From<RawTopology> for ListTopology {
+    fn from(raw: RawTopology) -> Self {
+        match raw {
+            RawTopology::Unsaid | RawTopology::Atomic => Self::Atomic,
+            RawTopology::Set | RawTopology::ImpliedSet => Self::Set,
+            RawTopology::Map | RawTopology::ImpliedMap => Self::Map,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
