@@ -1,0 +1,282 @@
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+
+use super::Refusal;
+use crate::{Authority, Credential, Key, LiveCredential, PeerCertificate, Profile, Validity, tls};
+
+const LINK: &[u8] = b"edge-link/1";
+
+/// Our clock in these tests is the machine's, as rustls reads it: dates are moved instead.
+fn long_ago() -> Validity {
+    Validity {
+        not_before: "2001-01-01T00:00:00Z".parse().unwrap(),
+        not_after: "2002-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+fn far_ahead() -> Validity {
+    Validity {
+        not_before: "2090-01-01T00:00:00Z".parse().unwrap(),
+        not_after: "2091-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+fn usual() -> Validity {
+    let now: Timestamp = "2090-01-01T00:00:00Z".parse().unwrap();
+    Validity::lasting(now, SignedDuration::from_hours(24))
+}
+
+fn server_of(authority: &Authority, validity: Validity) -> Arc<LiveCredential> {
+    let names = vec!["hub.example".to_owned()];
+    issue(authority, &Profile::Server { names }, validity)
+}
+
+fn issue(authority: &Authority, profile: &Profile, validity: Validity) -> Arc<LiveCredential> {
+    let key = Arc::new(Key::generate());
+    LiveCredential::new(&authority.issue(profile, &key, validity).unwrap())
+}
+
+fn cluster() -> Profile {
+    let name = "line-2".to_owned();
+    Profile::Cluster { name }
+}
+
+fn user() -> Profile {
+    Profile::User {
+        name: "jo".into(),
+        group: None,
+    }
+}
+
+#[derive(Debug)]
+struct Shaken {
+    client: Result<(), rustls::Error>,
+    server: Result<Option<PeerCertificate>, rustls::Error>,
+}
+
+impl Shaken {
+    fn child(&self) -> PeerCertificate {
+        assert_eq!(self.client, Ok(()));
+        self.server.clone().unwrap().unwrap()
+    }
+
+    fn refused_by_client(&self) -> Refusal {
+        Refusal::behind_tls(self.client.as_ref().unwrap_err()).unwrap()
+    }
+}
+
+/// A handshake in memory, to the end or to the first error of each side.
+fn shake(client: Arc<ClientConfig>, server: Arc<ServerConfig>, name: &str) -> Shaken {
+    let name = name.to_owned().try_into().unwrap();
+    let mut client = ClientConnection::new(client, name).unwrap();
+    let mut server = ServerConnection::new(server).unwrap();
+    let (mut at_client, mut at_server) = (Ok(()), Ok(()));
+    for _ in 0..6 {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        let _ = server.read_tls(&mut &wire[..]);
+        at_server = at_server.and_then(|()| server.process_new_packets().map(|_| ()));
+        let mut wire = Vec::new();
+        server.write_tls(&mut wire).unwrap();
+        let _ = client.read_tls(&mut &wire[..]);
+        at_client = at_client.and_then(|()| client.process_new_packets().map(|_| ()));
+    }
+    let certificate = || {
+        let leaf = server.peer_certificates()?.first()?;
+        Some(PeerCertificate::parse(leaf).unwrap())
+    };
+    Shaken {
+        client: at_client,
+        server: at_server.map(|()| certificate()),
+    }
+}
+
+fn link(parent: &Authority, server: Arc<LiveCredential>, child: Arc<LiveCredential>) -> Shaken {
+    shake(
+        tls::link_client(parent.pin(), child, LINK),
+        tls::link_server(server, parent, LINK),
+        "any.name.at.all",
+    )
+}
+
+#[test]
+fn a_child_and_its_parent_recognise_each_other_under_any_address() {
+    let parent = Authority::ephemeral();
+    let site = Authority::ephemeral();
+    let chain = parent
+        .sign(&site.key().request(), &cluster(), usual())
+        .unwrap();
+    let credential = Credential::new(Arc::clone(site.key()), chain);
+    let shaken = link(
+        &parent,
+        server_of(&parent, usual()),
+        LiveCredential::new(&credential),
+    );
+    let child = shaken.child();
+    assert_eq!(child.id(), site.id());
+    assert_eq!(child.child_name(), Some("line-2"));
+}
+
+#[test]
+fn dates_decide_nothing_on_a_link_and_the_issuer_sees_an_expired_child() {
+    let parent = Authority::ephemeral();
+    for server in [long_ago(), far_ahead()] {
+        for child in [long_ago(), far_ahead()] {
+            let shaken = link(
+                &parent,
+                server_of(&parent, server),
+                issue(&parent, &cluster(), child),
+            );
+            let now = "2026-11-23T00:00:00Z".parse().unwrap();
+            assert_eq!(shaken.child().is_expired(now), child == long_ago());
+        }
+    }
+}
+
+#[test]
+fn a_child_refuses_a_parent_with_another_key_and_says_which() {
+    let (parent, stranger) = (Authority::ephemeral(), Authority::ephemeral());
+    let shaken = shake(
+        tls::link_client(parent.pin(), issue(&parent, &cluster(), usual()), LINK),
+        tls::link_server(server_of(&stranger, usual()), &stranger, LINK),
+        "hub.example",
+    );
+    let refusal = Refusal::WrongAuthority {
+        expected: parent.pin(),
+        presented: vec![stranger.pin()],
+    };
+    assert_eq!(shaken.refused_by_client(), refusal);
+}
+
+#[test]
+fn showing_the_pinned_authority_without_its_signature_helps_nobody() {
+    let (parent, stranger) = (Authority::ephemeral(), Authority::ephemeral());
+    let key = Arc::new(Key::generate());
+    let names = vec!["hub.example".to_owned()];
+    let forged = stranger
+        .issue(&Profile::Server { names }, &key, usual())
+        .unwrap();
+    let chain = vec![forged.chain()[0].clone(), parent.certificate().clone()];
+    let forged = LiveCredential::new(&Credential::new(key, chain));
+    let shaken = shake(
+        tls::join_client(parent.pin(), LINK),
+        tls::join_server(forged, LINK),
+        "hub.example",
+    );
+    assert!(matches!(shaken.refused_by_client(), Refusal::NotOurs(_)));
+}
+
+#[test]
+fn a_child_cannot_pose_as_the_parent_of_its_siblings() {
+    let parent = Authority::ephemeral();
+    let shaken = shake(
+        tls::join_client(parent.pin(), LINK),
+        tls::join_server(issue(&parent, &cluster(), usual()), LINK),
+        "hub.example",
+    );
+    // Stopped by the purpose of the certificate already; its role would stop it as well.
+    assert!(shaken.client.is_err());
+}
+
+#[test]
+fn a_hub_refuses_other_trees_users_and_those_who_show_nothing() {
+    let (parent, stranger) = (Authority::ephemeral(), Authority::ephemeral());
+    let server = || server_of(&parent, usual());
+    let other_tree = link(&parent, server(), issue(&stranger, &cluster(), usual()));
+    let refusal = Refusal::behind_tls(&other_tree.server.unwrap_err());
+    assert!(matches!(refusal, Some(Refusal::NotOurs(_))), "{refusal:?}");
+    let told = Refusal::behind_tls(&other_tree.client.unwrap_err());
+    assert_eq!(told, Some(Refusal::ByPeer("it is of another authority")));
+
+    let user = link(&parent, server(), issue(&parent, &user(), usual()));
+    let refusal = Refusal::behind_tls(&user.server.unwrap_err()).unwrap();
+    assert!(refusal.to_string().contains("that of a user"), "{refusal}");
+
+    let nothing = shake(
+        tls::join_client(parent.pin(), LINK),
+        tls::link_server(server(), &parent, LINK),
+        "hub.example",
+    );
+    assert!(nothing.server.is_err());
+}
+
+#[test]
+fn an_api_port_knows_users_and_strangers_but_no_children_and_no_expired() {
+    let authority = Authority::ephemeral();
+    let roots = [authority.certificate().clone()];
+    let speak = |credential: Option<Arc<LiveCredential>>, name: &str| {
+        shake(
+            tls::api_client(&roots, credential).unwrap(),
+            tls::api_server(
+                server_of(&authority, Validity::from_now(Timestamp::MIN)),
+                &authority,
+            ),
+            name,
+        )
+    };
+    let known = speak(
+        Some(issue(
+            &authority,
+            &user(),
+            Validity::from_now(Timestamp::MIN),
+        )),
+        "hub.example",
+    );
+    assert_eq!(known.child().common_name, "jo");
+    assert_eq!(speak(None, "hub.example").server, Ok(None));
+    assert!(speak(None, "other.example").client.is_err());
+    for (profile, validity) in [
+        (cluster(), usual()),
+        (user(), long_ago()),
+        (user(), far_ahead()),
+    ] {
+        let shaken = speak(Some(issue(&authority, &profile, validity)), "hub.example");
+        assert!(shaken.server.is_err(), "{profile:?}");
+    }
+}
+
+#[test]
+fn a_replaced_credential_is_shown_from_the_next_handshake_on() {
+    let parent = Authority::ephemeral();
+    let live = server_of(&parent, usual());
+    let before = live.leaf().unwrap();
+    let key = Arc::new(Key::generate());
+    let names = vec!["new.example".to_owned()];
+    let next = parent
+        .issue(&Profile::Server { names }, &key, usual())
+        .unwrap();
+    live.replace(&next);
+    assert_ne!(live.leaf().unwrap(), before);
+    let child = issue(&parent, &cluster(), usual());
+    link(&parent, live, child).child();
+}
+
+#[test]
+fn a_named_server_must_have_the_name() {
+    let parent = Authority::ephemeral();
+    let verifier = super::Parent::pinned_and_named(parent.pin());
+    let server = server_of(&parent, usual());
+    let chain = {
+        let key = Arc::new(Key::generate());
+        let names = vec!["hub.example".to_owned()];
+        parent
+            .issue(&Profile::Server { names }, &key, usual())
+            .unwrap()
+    };
+    drop(server);
+    let verify = |name: &str| {
+        use rustls::client::danger::ServerCertVerifier as _;
+        verifier.verify_server_cert(
+            &chain.chain()[0],
+            &chain.chain()[1..],
+            &name.to_owned().try_into().unwrap(),
+            &[],
+            super::unix(Timestamp::UNIX_EPOCH),
+        )
+    };
+    assert!(verify("hub.example").is_ok());
+    let refusal = Refusal::behind_tls(&verify("other.example").unwrap_err());
+    assert_eq!(refusal, Some(Refusal::WrongName("other.example".into())));
+}
