@@ -7,6 +7,7 @@
 
 pub mod edgecluster;
 pub mod edgeuplink;
+pub mod exchange;
 pub mod mission;
 pub mod names;
 mod schemas;

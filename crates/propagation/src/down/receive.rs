@@ -1,0 +1,229 @@
+//! Station 4 of the walk: a child takes what its parent hands over.
+//! Before: `link` made the handover durable. After: `accept`, for the copy in this cluster.
+//! Durable: the Mission in this cluster's own API, under `NAME.xxxxxx`. Never: decides placement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cedge_api::exchange::Handover;
+use cedge_api::names::received_name;
+use cedge_api::{ClusterId, GROUP, Mission, MissionKey, TREE_MANAGER, VERSION, marks};
+use cedge_tasks::{Backoff, Shutdown};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+
+use crate::events::{Events, Station};
+use crate::ports::{Change, Incoming};
+
+/// Why a handover was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The value cannot be read. Terminal: the parent must send another.
+    #[error("the handover of {key} cannot be read: {cause}")]
+    Malformed {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A Mission of this cluster's own came back. Terminal.
+    #[error("{0} was written here; a parent cannot hand it over")]
+    Own(MissionKey),
+    /// The copy of an earlier Mission under this name is still being withdrawn. Retry.
+    #[error("an earlier copy of {0} is still being withdrawn")]
+    StillLeaving(String),
+    /// The API did not take it. Retry.
+    #[error("could not store {name}")]
+    Api {
+        /// Name of the copy.
+        name: String,
+        /// What the API said.
+        #[source]
+        cause: kube::Error,
+    },
+}
+
+impl Error {
+    fn is_terminal(&self) -> bool {
+        match self {
+            Self::Malformed { .. } | Self::Own(_) => true,
+            Self::StillLeaving(_) | Self::Api { .. } => false,
+        }
+    }
+}
+
+/// Takes what comes, one change after the other; one that must wait does not keep others waiting.
+pub(crate) async fn run(
+    client: Client,
+    own: ClusterId,
+    parent: Arc<dyn Incoming>,
+    events: Events,
+    shutdown: Shutdown,
+) {
+    let api: Api<Mission> = Api::all(client);
+    let mut waiting: BTreeMap<String, (Change, Backoff)> = BTreeMap::new();
+    loop {
+        let pause = waiting.values_mut().map(|(_, b)| b.next_delay()).min();
+        let retry = async {
+            match pause {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut due: Vec<Change> = Vec::new();
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            // May be dropped: a change that is not done comes again.
+            change = parent.next() => due.push(change),
+            () = retry => due.extend(waiting.values().map(|(c, _)| c.clone())),
+        }
+        for change in due {
+            settle(&api, &own, &*parent, &events, change, &mut waiting).await;
+        }
+    }
+}
+
+async fn settle(
+    api: &Api<Mission>,
+    own: &ClusterId,
+    parent: &dyn Incoming,
+    events: &Events,
+    change: Change,
+    waiting: &mut BTreeMap<String, (Change, Backoff)>,
+) {
+    let (key, version) = match &change {
+        Change::Put { key, version, .. } | Change::Removed { key, version } => {
+            (key.clone(), *version)
+        }
+    };
+    let result = match &change {
+        Change::Put { key, value, .. } => take(api, own, key, value, events).await,
+        Change::Removed { key, .. } => drop_copy(api, key).await,
+    };
+    if let Err(error) = &result {
+        tracing::warn!(station = "receive", key, %error, cause = ?std::error::Error::source(error), "handover not taken");
+        if !error.is_terminal() {
+            let backoff = || Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+            waiting
+                .entry(key)
+                .and_modify(|(c, _)| *c = change.clone())
+                .or_insert((change, backoff()));
+            return;
+        }
+    }
+    waiting.remove(&key);
+    if let Err(error) = parent.done(&key, version).await {
+        tracing::warn!(key, %error, "a change that was acted upon will come again");
+    }
+}
+
+/// Stores the copy of a Mission, or puts it right.
+pub(crate) async fn take(
+    api: &Api<Mission>,
+    own: &ClusterId,
+    key: &str,
+    value: &Bytes,
+    events: &Events,
+) -> Result<(), Error> {
+    let handover = read(key, value)?;
+    if handover.key.origin == *own {
+        return Err(Error::Own(handover.key));
+    }
+    let name = received_name(&handover.name, &handover.key.origin);
+    let fail = |cause| Error::Api {
+        name: name.clone(),
+        cause,
+    };
+    if let Some(old) = api.get_opt(&name).await.map_err(fail)?
+        && old.metadata.deletion_timestamp.is_some()
+    {
+        return Err(Error::StillLeaving(name));
+    }
+    let patch = PatchParams::apply(TREE_MANAGER).force();
+    let taken = api
+        .patch(&name, &patch, &Patch::Apply(copy(&name, &handover)))
+        .await
+        .map_err(fail)?;
+    let detail = format!("generation {} from the parent", handover.generation);
+    events.station(Station::Receive, &taken, &detail).await;
+    Ok(())
+}
+
+fn read(key: &str, value: &Bytes) -> Result<Handover, Error> {
+    let malformed = |cause: String| Error::Malformed {
+        key: key.to_owned(),
+        cause,
+    };
+    let handover: Handover = serde_json::from_slice(value).map_err(|e| malformed(e.to_string()))?;
+    if handover.key.to_string() != key {
+        return Err(malformed(format!("it speaks of {}", handover.key)));
+    }
+    if !cedge_api::names::is_dns_label(&handover.name) {
+        return Err(malformed(format!(
+            "{:?} is not a Mission's name",
+            handover.name
+        )));
+    }
+    Ok(handover)
+}
+
+fn copy(name: &str, handover: &Handover) -> serde_json::Value {
+    json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "Mission",
+        "metadata": {
+            "name": name,
+            "labels": { marks::RECEIVED: "true" },
+            "annotations": {
+                marks::ORIGIN: handover.key.origin.as_str(),
+                marks::ORIGIN_NAME: handover.name,
+                marks::ORIGIN_UID: handover.key.uid,
+                marks::ORIGIN_GENERATION: handover.generation.to_string(),
+                marks::ORIGIN_PATH: handover.path.to_string(),
+            },
+        },
+        "spec": handover.spec,
+    })
+}
+
+/// Acts on a tombstone: asks the API to delete the copy that it names, and no namesake.
+async fn drop_copy(api: &Api<Mission>, key: &str) -> Result<(), Error> {
+    let named: MissionKey =
+        key.parse()
+            .map_err(|e: cedge_api::names::NameError| Error::Malformed {
+                key: key.to_owned(),
+                cause: e.to_string(),
+            })?;
+    let fail = |cause| Error::Api {
+        name: key.to_owned(),
+        cause,
+    };
+    let copies = api
+        .list(&kube::api::ListParams::default().labels(marks::RECEIVED))
+        .await;
+    for mission in copies.map_err(fail)?.items {
+        let mark = |name: &str| mission.annotations().get(name).map(String::as_str);
+        if mark(marks::ORIGIN) != Some(named.origin.as_str())
+            || mark(marks::ORIGIN_UID) != Some(named.uid.as_str())
+        {
+            continue;
+        }
+        let only = Preconditions {
+            uid: mission.uid(),
+            resource_version: None,
+        };
+        let params = DeleteParams {
+            preconditions: Some(only),
+            ..DeleteParams::default()
+        };
+        match api.delete(&mission.name_any(), &params).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => drop(other.map_err(fail)?),
+        }
+    }
+    Ok(())
+}
