@@ -111,3 +111,46 @@ fn remove(tables: &mut Tables<'_>, key: &str, place: Place) -> Result<u64, redb:
     tables.log.remove((place.revision, place.place))?;
     Ok(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(160);
+
+    fn ages(now: Instant) -> Ages {
+        let retention = Retention {
+            age: AGE,
+            revisions: 1000,
+        };
+        Ages::new(retention, now, 10)
+    }
+
+    #[test]
+    fn history_is_kept_for_its_age() {
+        let start = Instant::now();
+        let mut ages = ages(start);
+        ages.note(start + Duration::from_secs(20), 20);
+        assert_eq!(ages.floor(start + Duration::from_secs(159), 30), 0);
+        assert_eq!(ages.floor(start + AGE, 30), 10);
+        assert_eq!(ages.due(), Some(start + AGE + Duration::from_secs(20)));
+        assert_eq!(ages.floor(start + Duration::from_secs(500), 30), 20);
+        assert_eq!(ages.due(), None, "an idle store sleeps");
+    }
+
+    #[test]
+    fn marks_are_few_however_much_is_written() {
+        let start = Instant::now();
+        let mut ages = ages(start);
+        for n in 0..10_000_u32 {
+            ages.note(start + Duration::from_millis(10) * n, 10 + u64::from(n));
+        }
+        assert!(ages.marks.len() <= 11, "{}", ages.marks.len());
+    }
+
+    #[test]
+    fn more_revisions_than_wanted_are_not_kept_however_young() {
+        let start = Instant::now();
+        assert_eq!(ages(start).floor(start, 5000), 4000);
+    }
+}
