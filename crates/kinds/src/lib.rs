@@ -22,12 +22,12 @@ mod convert;
 mod defaults;
 
 pub use convert::convert;
-pub use defaults::default_object;
+pub use defaults::{default_object, default_pod_template};
 pub use error::{ErrorKind, Errors, FieldError};
 pub use fields::{UnsupportedField, check_field, fields};
 pub use path::Path;
 pub use quantity::Quantity;
 pub use registry::{Generation, Kind, Subresource, all, find, of};
 pub use strategy::{prepare_create, prepare_update};
-pub use tables::{Column, table_columns, table_row};
+pub use tables::{Column, row_conditions, table_columns, table_row};
 pub use validation::validate;

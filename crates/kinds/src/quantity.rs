@@ -119,6 +119,15 @@ impl Quantity {
         self.nano
     }
 
+    /// The next amount upwards that is a whole number of thousandths.
+    #[must_use]
+    pub fn rounded_up_to_millis(&self) -> Self {
+        Self {
+            nano: ceil_div(self.nano, 1_000_000) * 1_000_000,
+            format: self.format,
+        }
+    }
+
     /// Whether it is nothing.
     #[must_use]
     pub fn is_zero(&self) -> bool {
