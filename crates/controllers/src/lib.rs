@@ -1,1 +1,77 @@
-//! Worker: the built-in controllers.
+//! Worker: the built-in controllers. Station 6 of the walk, *expand*: Deployment → ReplicaSet → Pod, and everything that
+//! keeps a cluster as its objects say it should be.
+//!
+//! What it is: one module a controller, each in the form *read, plan (pure), act, write status, say when next*, fed by
+//! the shared informers and by exact timers. It speaks to its cluster only through a [`kube::Client`], so the same code
+//! runs beside any API server. What it never does: poll, keep decoded objects, know what a Mission is.
+//!
+//! Start reading at [`run`], then `replicaset.rs`: the others are built like it.
+
+mod claim;
+mod conditions;
+mod config;
+mod context;
+mod deployment;
+mod error;
+mod expectations;
+mod patch;
+mod pods;
+mod replicaset;
+mod slow_start;
+
+use std::time::Duration;
+
+use cedge_informer::{Events, Informers};
+use cedge_tasks::{Group, Shutdown};
+use kube::Client;
+
+pub use config::{Config, Controller, UnknownController};
+
+use context::Context;
+
+/// How long running reconcilers get at shutdown.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs the chosen controllers until `shutdown`.
+pub async fn run(client: Client, config: Config, shutdown: Shutdown) {
+    let group = Group::new(shutdown.clone());
+    let informers = Informers::new(client.clone(), group.clone());
+    run_with(client, informers, config, group).await;
+    shutdown.wait().await;
+}
+
+/// As [`run`], with informers that are shared with others, and tasks in the caller's group.
+pub async fn run_with(client: Client, informers: Informers, config: Config, group: Group) {
+    let shutdown = group.shutdown().clone();
+    let ctx = Context {
+        events: Events::start(client.clone(), &group),
+        config: std::sync::Arc::new(config),
+        client,
+        informers,
+        group: group.clone(),
+    };
+    for controller in ctx.config.which.clone() {
+        start(controller, &ctx);
+    }
+    shutdown.wait().await;
+    group.wait(DRAIN).await;
+}
+
+fn start(controller: Controller, ctx: &Context) {
+    tracing::debug!(controller = controller.name(), "controller started");
+    match controller {
+        Controller::Namespace => {}
+        Controller::GarbageCollector => {}
+        Controller::Deployment => deployment::start(ctx),
+        Controller::ReplicaSet => replicaset::start(ctx),
+        Controller::Job => {}
+        Controller::DaemonSet => {}
+        Controller::ServiceAccount => {}
+        Controller::RootCa => {}
+        Controller::NodeLifecycle => {}
+        Controller::TaintEviction => {}
+        Controller::PodGc => {}
+        Controller::TtlAfterFinished => {}
+        Controller::EndpointSlice => {}
+    }
+}

@@ -220,7 +220,7 @@ impl Cache {
     pub(crate) fn put(&self, object: Object) {
         let object = Arc::new(object);
         self.change(|store| {
-            let Some(old) = store.put(object.clone()) else {
+            let Some(old) = store.put(&object) else {
                 return vec![Change::Added(object)];
             };
             if old.uid() != object.uid() {

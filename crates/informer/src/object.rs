@@ -135,6 +135,13 @@ impl Object {
         })
     }
 
+    /// An object of a kind from its JSON, as a cache would hold it: for what was just written, and for tests.
+    ///
+    /// *Errors*: it is not JSON, or its metadata are not an object's.
+    pub fn from_json(resource: &ApiResource, json: &[u8]) -> Result<Self, serde_json::Error> {
+        Self::parse(&Arc::new(resource.clone()), json, true)
+    }
+
     /// Namespace and name.
     #[must_use]
     pub fn key(&self) -> &Key {

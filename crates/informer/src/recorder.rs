@@ -51,7 +51,7 @@ impl Events {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let shutdown = group.shutdown().clone();
         group.spawn("events", async move {
-            shutdown.or(write_all(client, receiver)).await;
+            shutdown.or(Box::pin(write_all(client, receiver))).await;
         });
         Self { sender }
     }

@@ -70,15 +70,15 @@ impl Store {
         self.indices.push(Index { name, keys, filing });
     }
 
-    pub(super) fn put(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
+    pub(super) fn put(&mut self, object: &Arc<Object>) -> Option<Arc<Object>> {
         let key = object.key().clone();
         let old = self.objects.insert(key.clone(), object.clone());
         if let Some(old) = &old {
             self.unfile(old);
         }
-        self.owners.add(owners_of(&object), &key);
+        self.owners.add(owners_of(object), &key);
         for index in &mut self.indices {
-            index.filing.add((index.keys)(&object), &key);
+            index.filing.add((index.keys)(object), &key);
         }
         old
     }
