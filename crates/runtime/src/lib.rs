@@ -1,1 +1,28 @@
 //! Worker: how containers really run.
+//!
+//! Part of station 8 of the walk (run). Before: `agent` has decided to start or stop something. After: processes, their
+//! logs and their ends. Durable: one directory for each pod, with a file for every fact that must survive.
+//! [`Runtime`] is the CRI's own division (sandbox, image, container), so that containerd can stand behind it;
+//! [`ProcessRuntime`] runs native processes. Never: decides what should run, talks to a cluster, hands anything to a shell.
+
+mod cgroup;
+mod cri;
+mod groups;
+pub mod logs;
+mod power;
+mod process;
+mod procfs;
+pub mod shim;
+mod spec;
+mod sys;
+mod terminal;
+
+pub use cgroup::{Cgroups, Limits, Usage};
+pub use cri::{
+    ContainerConfig, Error, Exec, ExecConfig, Runtime, Sandbox, SandboxConfig, VolumeMount,
+};
+pub use power::{Belonging, belongings, power_off};
+pub use process::{Options, ProcessRuntime};
+pub use procfs::Process;
+pub use spec::{Isolation, Mounts, User};
+pub use terminal::{ExecProcess, Terminal};
