@@ -1,0 +1,21 @@
+//! The scheduler alone, against whatever cluster KUBECONFIG names:
+//! `KUBECONFIG=FILE cargo run -p cedge-scheduler --example scheduler`.
+
+use cedge_informer::{Events, Informers};
+use cedge_tasks::{Group, shutdown};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let client = kube::Client::try_default().await?;
+    let (trigger, signal) = shutdown();
+    let group = Group::new(signal);
+    let informers = Informers::new(client.clone(), group.clone());
+    let events = Events::start(client, &group);
+    let scheduler = cedge_scheduler::run(informers, events, group.clone());
+    tokio::select! {
+        () = scheduler => {}
+        stopped = tokio::signal::ctrl_c() => stopped?,
+    }
+    trigger.ask();
+    Ok(())
+}
