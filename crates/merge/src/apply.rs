@@ -8,6 +8,7 @@ mod conflict;
 mod last_applied;
 mod ownership;
 mod prune;
+mod reset;
 mod update;
 mod versions;
 
@@ -19,6 +20,7 @@ use crate::managers::{self, Manager, Managers, Operation, Owned};
 use crate::typed::{self, Duplicates, Place};
 
 pub use conflict::{Conflict, Conflicts};
+pub use reset::reset_fields;
 pub use update::{UpdateArgs, keep_times_if_unchanged, track_update};
 pub use versions::{OneVersion, Versions};
 
@@ -109,18 +111,16 @@ pub fn apply(args: &ApplyArgs<'_>) -> Result<Value, ApplyError> {
 }
 
 fn check(args: &ApplyArgs<'_>) -> Result<(), ApplyError> {
-    let text = |key: &str| args.applied.get(key).and_then(Value::as_str).unwrap_or("");
-    let version = text("apiVersion");
-    let kind = text("kind");
-    if version != args.api_version || args.versions.of(version).is_none() {
+    let text = |object: &Value, key: &str| -> String {
+        let text = object.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let (version, kind) = (text(args.applied, "apiVersion"), text(args.applied, "kind"));
+    let expected = args.live.map_or_else(|| kind.clone(), |live| text(live, "kind"));
+    if version != args.api_version || kind != expected || kind.is_empty() {
         return Err(ApplyError::BadRequest(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {version}, expected: {}",
-            args.api_version
-        )));
-    }
-    if kind.is_empty() {
-        return Err(ApplyError::BadRequest(format!(
-            "invalid object type: {version}, Kind="
+            "invalid object type: {}",
+            gvk(&version, &kind)
         )));
     }
     if args
@@ -144,12 +144,17 @@ fn check(args: &ApplyArgs<'_>) -> Result<(), ApplyError> {
 fn describe(object: &Value) -> String {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or("");
     format!(
-        "{}/{}; {}, Kind={}",
+        "{}/{}; {}",
         text("/metadata/namespace"),
         text("/metadata/name"),
-        text("/apiVersion"),
-        text("/kind")
+        gvk(text("/apiVersion"), text("/kind"))
     )
+}
+
+/// A kind as Go prints it: the group stands there even if empty.
+fn gvk(api_version: &str, kind: &str) -> String {
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
 }
 
 fn attempt(args: &ApplyArgs<'_>, force: bool) -> Result<Value, ApplyError> {

@@ -20,7 +20,7 @@ mod typed;
 
 pub use apply::{
     ApplyArgs, ApplyError, Conflict, Conflicts, OneVersion, UpdateArgs, Versions, apply,
-    keep_times_if_unchanged, track_update,
+    keep_times_if_unchanged, reset_fields, track_update,
 };
 pub use depth::DEPTH_MAX;
 pub use error::PatchError;

@@ -1,1 +1,5 @@
+use super::*;
+use cedge_schema::{TypeRef, Types};
+use serde_json::json;
 
+mod exchanges;
