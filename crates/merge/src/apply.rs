@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::depth::{self, DEPTH_MAX};
 use crate::fields::{Set, fields};
 use crate::managers::{self, Manager, Managers, Operation, Owned};
-use crate::typed::{self, Duplicates, Place};
+use crate::typed::{self, Place};
 
 pub use conflict::{Conflict, Conflicts};
 pub use reset::reset_fields;
@@ -116,7 +116,9 @@ fn check(args: &ApplyArgs<'_>) -> Result<(), ApplyError> {
         text.unwrap_or_default().to_owned()
     };
     let (version, kind) = (text(args.applied, "apiVersion"), text(args.applied, "kind"));
-    let expected = args.live.map_or_else(|| kind.clone(), |live| text(live, "kind"));
+    let expected = args
+        .live
+        .map_or_else(|| kind.clone(), |live| text(live, "kind"));
     if version != args.api_version || kind != expected || kind.is_empty() {
         return Err(ApplyError::BadRequest(format!(
             "invalid object type: {}",
@@ -164,7 +166,7 @@ fn attempt(args: &ApplyArgs<'_>, force: bool) -> Result<Value, ApplyError> {
         .of(args.api_version)
         .ok_or_else(|| other(format!("no corresponding type for {}", args.api_version)))?;
     let place = Place::of(ty);
-    let problems = typed::validate(place, args.applied, Duplicates::Refused);
+    let problems = typed::validate(place, args.applied);
     if !problems.is_empty() {
         return Err(other(format!(
             "failed to create typed patch object ({}): {}",

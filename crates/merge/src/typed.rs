@@ -21,7 +21,7 @@ pub(crate) use merge::merge;
 pub(crate) use reconcile::reconcile;
 pub(crate) use remove::remove;
 pub(crate) use to_set::to_set;
-pub(crate) use validate::{Duplicates, validate};
+pub(crate) use validate::validate;
 
 /// A place in a value, as its type describes it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::table::{
-    ANY, FieldRow, KindRow, Node, NodeId, RawShape, RawTopology, Span, Table, Text,
+    ANY, FieldRow, KindRow, Node, NodeId, Presence, RawShape, RawTopology, Span, Table, Text,
 };
 use crate::types::{MapTopology, Scalar, TypeRef, Types};
 
@@ -38,8 +38,19 @@ pub enum SchemaError {
     TooLarge,
 }
 
-/// Go types that the schema cannot tell, by (OpenAPI name, JSON field).
-pub(crate) type GoTypes = HashMap<(String, String), String>;
+/// What the schema cannot tell of fields, by (OpenAPI name, JSON field).
+pub(crate) type GoTypes = HashMap<(String, String), GoField>;
+
+/// What the Go sources say of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoField {
+    /// `Embedded:type`, or `type`; empty where the schema tells.
+    pub ty: String,
+    /// When it is written out.
+    pub presence: Presence,
+    /// Whether it is a pointer.
+    pub pointer: bool,
+}
 
 /// A table in the making.
 pub(crate) struct Builder<'g> {
@@ -340,9 +351,14 @@ impl<'g> Builder<'g> {
                 required: required.contains(&field.as_str()),
                 default: self.intern(default.as_deref().unwrap_or(""))?,
                 go: match self.go.get(&key) {
-                    Some(go) => self.intern(go)?,
+                    Some(go) => self.intern(&go.ty)?,
                     None => 0,
                 },
+                presence: self
+                    .go
+                    .get(&key)
+                    .map_or(Presence::Unknown, |go| go.presence),
+                pointer: self.go.get(&key).is_some_and(|go| go.pointer),
             };
             rows.push((field.as_str(), row, text_of(property, "description")));
         }
@@ -393,6 +409,8 @@ impl<'g> Builder<'g> {
                 required: false,
                 default: 0,
                 go: 0,
+                presence: Presence::Unknown,
+                pointer: false,
             });
         }
         rows.sort_by(|a, b| self.table.string(a.name).cmp(self.table.string(b.name)));
@@ -436,6 +454,8 @@ impl<'g> Builder<'g> {
                         required: field.is_required(),
                         default: self.intern(default.as_deref().unwrap_or(""))?,
                         go: self.intern(field.go_type().unwrap_or(""))?,
+                        presence: field.presence(),
+                        pointer: field.is_pointer(),
                     });
                 }
                 let additional = match ty.additional() {

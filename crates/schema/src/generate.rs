@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+pub use crate::builder::GoField;
 use crate::builder::{self, SchemaError};
 use crate::builtin::TYPES_BYTES_MAX;
 use crate::openapi::{TEXTS_BYTES_MAX, Texts};
@@ -46,13 +47,13 @@ pub enum GenerateError {
 
 /// Compiles named definitions (OpenAPI v3 schemas by name) to the data files.
 ///
-/// `go_types` names the Go type of those fields whose type the schema cannot tell, by (OpenAPI name, JSON field).
+/// `go_types` tells what the schema cannot, by (OpenAPI name, JSON field).
 ///
 /// # Errors
 /// A definition is malformed or refers to one that is not there, or the data outgrew the reader's limits.
 pub fn compile<S: std::hash::BuildHasher>(
     definitions: &Map<String, Value>,
-    go_types: &HashMap<(String, String), String, S>,
+    go_types: &HashMap<(String, String), GoField, S>,
 ) -> Result<Data, GenerateError> {
     let go = go_types
         .iter()

@@ -98,6 +98,22 @@ pub(crate) struct FieldRow {
     pub default: Text,
     /// The Go type of the field, where it cannot be told from the schema (`v1.Protocol`).
     pub go: Text,
+    pub presence: Presence,
+    /// Whether Go tells "not set" from "zero".
+    pub pointer: bool,
+}
+
+/// When Kubernetes writes a field of a built-in type out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Presence {
+    /// As it is; nothing is known of the field.
+    Unknown,
+    /// Always: as zero or null if it is not set.
+    Always,
+    /// Unless it is empty; objects that are no pointers never are.
+    UnlessEmpty,
+    /// Unless it has its zero value, objects included.
+    UnlessZero,
 }
 
 /// A kind that objects can have.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::builder::{self, SchemaError};
-use crate::table::{self, FieldRow, Node, NodeId, RawShape, RawTopology, Table, Text};
+use crate::table::{self, FieldRow, Node, NodeId, Presence, RawShape, RawTopology, Table, Text};
 
 /// A graph of types: the built-in one, or that of one version of a custom resource.
 #[derive(Debug)]
@@ -200,6 +200,11 @@ impl Types {
 impl<'a> TypeRef<'a> {
     pub(crate) fn raw(self) -> &'a Node {
         &self.types.table.nodes[self.node as usize]
+    }
+
+    /// Whether this is the graph of Kubernetes' own types.
+    pub(crate) fn types_are_built_in(self) -> bool {
+        self.types.root == table::ANY
     }
 
     fn text(self, text: Text) -> Option<&'a str> {
@@ -430,6 +435,18 @@ impl<'a> Field<'a> {
     /// The Go type, where the schema cannot tell it.
     pub(crate) fn go_type(self) -> Option<&'a str> {
         (self.row.go != 0).then(|| self.types.table.string(self.row.go))
+    }
+
+    /// When Kubernetes writes it out.
+    #[must_use]
+    pub fn presence(self) -> Presence {
+        self.row.presence
+    }
+
+    /// Whether "not set" is told from "zero".
+    #[must_use]
+    pub fn is_pointer(self) -> bool {
+        self.row.pointer
     }
 
     /// Row in the table: the number of its description.

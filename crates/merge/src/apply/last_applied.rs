@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::ApplyArgs;
 use crate::fields::Set;
-use crate::typed::{self, Duplicates, Place};
+use crate::typed::{self, Place};
 
 /// The manager whose client-side apply is taken over.
 pub(super) const KUBECTL: &str = "kubectl";
@@ -22,7 +22,7 @@ pub(super) fn owned(args: &ApplyArgs<'_>) -> Option<Set> {
     }
     let place = Place::of(args.versions.of(args.api_version)?);
     crate::managers::take(&mut live);
-    if !typed::validate(place, &last, Duplicates::Refused).is_empty() {
+    if !typed::validate(place, &last).is_empty() {
         return None;
     }
     let difference = typed::compare(place, &last, &live).ok()?;

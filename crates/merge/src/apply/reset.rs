@@ -13,16 +13,15 @@ pub fn reset_fields(group: &str, plural: &str, subresource: &str) -> &'static [&
         ("certificates.k8s.io", "certificatesigningrequests", "approval") => {
             &["spec", "status.certificate"]
         }
-        ("", "pods", "status") => &["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"],
+        ("", "pods", "status") => &[
+            "spec",
+            "metadata.deletionTimestamp",
+            "metadata.ownerReferences",
+        ],
         ("apps", "deployments", "status") => &["spec", "metadata.labels"],
         (_, _, "" | "finalize") => &["status"],
         (
-            ""
-            | "apps"
-            | "autoscaling"
-            | "batch"
-            | "networking.k8s.io"
-            | "policy",
+            "" | "apps" | "autoscaling" | "batch" | "networking.k8s.io" | "policy",
             plural,
             "status",
         ) if plural != "servicecidrs" && !plural.is_empty() => &["spec"],

@@ -1,7 +1,7 @@
 //! Ownership under creates, updates and patches.
 
-use cedge_schema::{Shape, TypeRef};
-use serde_json::{Map, Value, json};
+use cedge_schema::TypeRef;
+use serde_json::{Map, Value};
 
 use super::ownership::{self, Change};
 use super::versions::Versions;
@@ -156,39 +156,18 @@ pub(super) fn blank(like: &Value) -> Value {
     Value::Object(out)
 }
 
-/// What a new object is compared with. A built-in one has some fields even if empty (those that Kubernetes never
-/// leaves out): that they are there is nobody's doing.
+/// What a new object is compared with. A built-in one has some fields even if empty (those that Kubernetes always
+/// writes): that they are there is nobody's doing.
 fn zero(ty: TypeRef<'_>, like: &Value) -> Value {
     let mut out = blank(like);
-    if let (Some(_), Some(object)) = (ty.name(), out.as_object_mut()) {
-        for (key, value) in zero_fields(ty, 0) {
+    if let (Some(_), Some(object), Value::Object(zero)) =
+        (ty.name(), out.as_object_mut(), cedge_schema::zero(ty))
+    {
+        for (key, value) in zero {
             object.entry(key).or_insert(value);
         }
     }
     out
-}
-
-fn zero_fields(ty: TypeRef<'_>, depth: usize) -> Map<String, Value> {
-    let mut out = Map::new();
-    if depth > 8 {
-        return out;
-    }
-    for field in ty.fields().filter(|field| field.has_default()) {
-        let value = match field.default() {
-            Some(Value::Object(empty)) if empty.is_empty() => match field.ty().shape() {
-                Shape::Object => Value::Object(zero_fields(field.ty(), depth + 1)),
-                Shape::List { .. } | Shape::Scalar(_) => continue,
-            },
-            Some(default) if field.is_required() && is_zero(&default) => default,
-            _ => continue,
-        };
-        out.insert(field.name().to_owned(), value);
-    }
-    out
-}
-
-fn is_zero(value: &Value) -> bool {
-    value == &json!("") || value == &json!(0) || value == &json!(false)
 }
 
 /// Takes the managers' times back from the stored object if nothing else changed: a write that changes nothing is

@@ -8,22 +8,13 @@ use super::{Atom, ListAtom, MapAtom, Place, Problem, ScalarAtom};
 use crate::fields::Step;
 use crate::go;
 
-/// Whether a set or a map-like list may hold an item twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Duplicates {
-    /// What clients apply may not.
-    Refused,
-    /// What is stored may: older objects do.
-    Allowed,
-}
-
-/// All that is wrong with a value.
-pub(crate) fn validate(place: Place<'_>, value: &Value, duplicates: Duplicates) -> Vec<Problem> {
+/// All that is wrong with a value that a client applies: it may hold no item of a set or map-like list twice.
+pub(crate) fn validate(place: Place<'_>, value: &Value) -> Vec<Problem> {
     match place.atom(Some(value)) {
         Atom::Scalar(scalar) => check_scalar(scalar, Some(value), "").into_iter().collect(),
         Atom::Map(atom) => match value {
             Value::Null => Vec::new(),
-            Value::Object(object) => check_map(atom, object, duplicates),
+            Value::Object(object) => check_map(atom, object),
             other => vec![Problem::here(format!(
                 "expected map, got &{{{}}}",
                 go::plain(other)
@@ -31,7 +22,7 @@ pub(crate) fn validate(place: Place<'_>, value: &Value, duplicates: Duplicates) 
         },
         Atom::List(atom) => match value {
             Value::Null => Vec::new(),
-            Value::Array(items) => check_list(atom, items, duplicates),
+            Value::Array(items) => check_list(atom, items),
             other => vec![Problem::here(format!(
                 "expected list, got &{{{}}}",
                 go::plain(other)
@@ -40,11 +31,7 @@ pub(crate) fn validate(place: Place<'_>, value: &Value, duplicates: Duplicates) 
     }
 }
 
-fn check_map(
-    atom: MapAtom<'_>,
-    object: &Map<String, Value>,
-    duplicates: Duplicates,
-) -> Vec<Problem> {
+fn check_map(atom: MapAtom<'_>, object: &Map<String, Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, value) in object {
         let step = Step::Field(key.clone());
@@ -53,13 +40,13 @@ fn check_map(
             // One is enough: Kubernetes stops looking at this object here.
             return problems;
         };
-        let inner = validate(member, value, duplicates);
+        let inner = validate(member, value);
         problems.extend(inner.into_iter().map(|problem| problem.below(&step)));
     }
     problems
 }
 
-fn check_list(atom: ListAtom<'_>, items: &[Value], duplicates: Duplicates) -> Vec<Problem> {
+fn check_list(atom: ListAtom<'_>, items: &[Value]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for (at, item) in items.iter().enumerate() {
@@ -74,10 +61,10 @@ fn check_list(atom: ListAtom<'_>, items: &[Value], duplicates: Duplicates) -> Ve
                 }
             }
         };
-        if !atom.is_atomic() && !seen.insert(step.clone()) && duplicates == Duplicates::Refused {
+        if !atom.is_atomic() && !seen.insert(step.clone()) {
             problems.push(Problem::here(format!("duplicate entries for key {step}")));
         }
-        let inner = validate(atom.item(), item, duplicates);
+        let inner = validate(atom.item(), item);
         problems.extend(inner.into_iter().map(|problem| problem.below(&step)));
     }
     problems

@@ -7,19 +7,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cedge_schema::Presence;
+use cedge_schema::generate::GoField;
 
-type Names = HashMap<(String, String), String>;
+type Names = HashMap<(String, String), GoField>;
 
 /// One field as written.
-struct GoField {
+struct Written {
     name: String,
     ty: String,
     json: String,
+    presence: Presence,
 }
 
-/// (OpenAPI name, JSON field) → `Embedded:type`, `:type` where only the type is to be told.
+/// What the sources say, by (OpenAPI name, JSON field).
 pub(super) fn read(modules: &[PathBuf]) -> Result<Names> {
-    let mut structs: HashMap<String, Vec<GoField>> = HashMap::new();
+    let mut structs: HashMap<String, Vec<Written>> = HashMap::new();
     let mut strings: HashMap<String, String> = HashMap::new();
     for module in modules {
         let name = module_name(module);
@@ -43,7 +46,7 @@ fn visit(
     folder: &Path,
     module: &Path,
     name: &str,
-    structs: &mut HashMap<String, Vec<GoField>>,
+    structs: &mut HashMap<String, Vec<Written>>,
     strings: &mut HashMap<String, String>,
 ) -> Result<()> {
     let entries =
@@ -80,7 +83,7 @@ fn visit(
 fn file_types(
     source: &str,
     package: &str,
-    structs: &mut HashMap<String, Vec<GoField>>,
+    structs: &mut HashMap<String, Vec<Written>>,
     strings: &mut HashMap<String, String>,
 ) {
     let mut open: Option<String> = None;
@@ -108,13 +111,20 @@ fn file_types(
     }
 }
 
-fn go_field(name: &str, ty: &str, tag: &str) -> GoField {
+fn go_field(name: &str, ty: &str, tag: &str) -> Written {
     let tag = tag.trim_start_matches("`json:\"");
     let json = tag.split([',', '"', '`']).next().unwrap_or_default();
-    GoField {
+    Written {
         name: name.to_owned(),
         ty: ty.to_owned(),
         json: json.to_owned(),
+        presence: if tag.contains(",omitzero") {
+            Presence::UnlessZero
+        } else if tag.contains(",omitempty") {
+            Presence::UnlessEmpty
+        } else {
+            Presence::Always
+        },
     }
 }
 
@@ -123,7 +133,7 @@ fn collect(
     owner: &str,
     inside: &str,
     embedded: &str,
-    structs: &HashMap<String, Vec<GoField>>,
+    structs: &HashMap<String, Vec<Written>>,
     strings: &HashMap<String, String>,
     names: &mut Names,
 ) {
@@ -144,10 +154,14 @@ fn collect(
         } else {
             String::new()
         };
-        let told = match (embedded, written.as_str()) {
-            ("", "") => continue,
+        let ty = match (embedded, written.as_str()) {
             ("", written) => written.to_owned(),
             (embedded, written) => format!("{embedded}:{written}"),
+        };
+        let told = GoField {
+            ty,
+            presence: field.presence,
+            pointer: field.ty.starts_with('*'),
         };
         names.insert((owner.to_owned(), field.json.clone()), told);
     }

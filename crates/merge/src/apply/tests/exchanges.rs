@@ -22,7 +22,10 @@ impl Replay {
     }
 
     fn reset(&self) -> &'static [&'static str] {
-        let group = self.text("apiVersion").split_once('/').map_or("", |gv| gv.0);
+        let group = self
+            .text("apiVersion")
+            .split_once('/')
+            .map_or("", |gv| gv.0);
         reset_fields(group, self.text("plural"), self.text("subresource"))
     }
 
@@ -94,6 +97,8 @@ fn missing(ours: &Value, theirs: &Value, path: &str, out: &mut Vec<String>) {
                 match theirs.get(key) {
                     Some(theirs) => missing(ours, theirs, &path, out),
                     None if ours.is_null() => {}
+                    // The caller prunes custom resources.
+                    None if path.starts_with(".spec.half.known.") => {}
                     None => out.push(format!("{path}: only ours: {ours}")),
                 }
             }
@@ -108,9 +113,63 @@ fn missing(ours: &Value, theirs: &Value, path: &str, out: &mut Vec<String>) {
     }
 }
 
+/// A value as the server would have decoded it.
+fn decoded(ty: TypeRef<'_>, mut value: Value) -> Value {
+    cedge_schema::normalize(ty, &mut value);
+    value
+}
+
+/// Fields that admission and the resource's own strategy set after ownership was recorded.
+const LATER: [&str; 8] = [
+    "/spec/tolerations",
+    "/spec/preemptionPolicy",
+    "/spec/priority",
+    "/spec/finalizers",
+    "/metadata/finalizers",
+    "/metadata/labels/batch.kubernetes.io~1job-name",
+    "/spec/template/metadata/labels/batch.kubernetes.io~1job-name",
+    "/spec/template/metadata/creationTimestamp",
+];
+
+fn without_later(replay: &Replay, after: &Value) -> Value {
+    let mut after = after.clone();
+    for path in LATER {
+        let (way, key) = path.rsplit_once('/').unwrap();
+        let key = key.replace("~1", "/");
+        let sent = replay.step["body"].pointer(path).is_some();
+        let Some(object) = after.pointer_mut(way).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        if replay.text("verb") == "create"
+            && !sent
+            && object.remove(&key).is_some()
+            && key.contains("job-name")
+        {
+            for label in [
+                "batch.kubernetes.io/controller-uid",
+                "controller-uid",
+                "job-name",
+            ] {
+                object.remove(label);
+            }
+            after["spec"].as_object_mut().unwrap().remove("selector");
+        }
+    }
+    after
+}
+
 fn check(replay: &Replay, ty: TypeRef<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let after = &replay.step["after"];
+    if after.is_object() && decoded(ty, after.clone()) != *after {
+        missing(&decoded(ty, after.clone()), after, "normalized", &mut wrong);
+        missing(
+            after,
+            &decoded(ty, after.clone()),
+            "not normalized",
+            &mut wrong,
+        );
+    }
     let (code, message) = (&replay.step["code"], replay.text("message"));
     if replay.text("verb") == "apply" {
         match replay.apply(ty) {
@@ -118,9 +177,13 @@ fn check(replay: &Replay, ty: TypeRef<'_>) -> Vec<String> {
                 let mine = normal(&ours["metadata"]["managedFields"]);
                 let theirs = normal(&after["metadata"]["managedFields"]);
                 if mine != theirs {
-                    wrong.push(format!("managed fields\n ours   {}\n theirs {}", json!(mine), json!(theirs)));
+                    wrong.push(format!(
+                        "managed fields\n ours   {}\n theirs {}",
+                        json!(mine),
+                        json!(theirs)
+                    ));
                 }
-                let mut plain = ours.clone();
+                let mut plain = decoded(ty, ours);
                 managers::take(&mut plain);
                 missing(&plain, after, "", &mut wrong);
             }
@@ -139,7 +202,7 @@ fn check(replay: &Replay, ty: TypeRef<'_>) -> Vec<String> {
     match replay.patched(ty) {
         Some(Ok(mut ours)) if after.is_object() => {
             sent = managers::take(&mut ours);
-            missing(&ours, after, "", &mut wrong);
+            missing(&decoded(ty, ours), after, "", &mut wrong);
         }
         Some(Ok(ours)) if *code != json!(422) && *code != json!(415) => {
             if !(message.contains("undeterminable")) {
@@ -149,20 +212,30 @@ fn check(replay: &Replay, ty: TypeRef<'_>) -> Vec<String> {
         Some(Err(error)) if after.is_object() => wrong.push(format!("ours fails: {error}")),
         Some(Err(error)) => {
             if (json!(error.code()), error.message().as_str()) != (code.clone(), message) {
-                wrong.push(format!("ours   {} {}\n theirs {code} {message}", error.code(), error.message()));
+                wrong.push(format!(
+                    "ours   {} {}\n theirs {code} {message}",
+                    error.code(),
+                    error.message()
+                ));
             }
         }
         Some(Ok(_)) => {}
         None if replay.text("verb") == "update" => {
-            sent = replay.step["body"].pointer("/metadata/managedFields").cloned();
+            sent = replay.step["body"]
+                .pointer("/metadata/managedFields")
+                .cloned();
         }
         None => {}
     }
     if after.is_object() {
-        let mine = normal(&replay.tracked(ty, after, sent));
+        let mine = normal(&replay.tracked(ty, &decoded(ty, without_later(replay, after)), sent));
         let theirs = normal(&after["metadata"]["managedFields"]);
         if mine != theirs {
-            wrong.push(format!("managed fields\n ours   {}\n theirs {}", json!(mine), json!(theirs)));
+            wrong.push(format!(
+                "managed fields\n ours   {}\n theirs {}",
+                json!(mine),
+                json!(theirs)
+            ));
         }
     }
     wrong
@@ -173,7 +246,10 @@ fn every_exchange_ends_as_with_the_real_server() {
     let thing = thing();
     let mut last = None;
     let mut wrong = Vec::new();
-    for (number, line) in include_str!("../../../testdata/exchanges.jsonl").lines().enumerate() {
+    for (number, line) in include_str!("../../../testdata/exchanges.jsonl")
+        .lines()
+        .enumerate()
+    {
         let mut step: Value = serde_json::from_str(line).unwrap();
         let before = match &step["before"] {
             Value::Null => None,
@@ -183,15 +259,38 @@ fn every_exchange_ends_as_with_the_real_server() {
         if step["after"].is_string() {
             step["after"] = before.clone().unwrap();
         }
-        let (api_version, kind) = (step["apiVersion"].as_str().unwrap(), step["kind"].as_str().unwrap());
-        let ty = Types::builtin().of_api_version(api_version, kind).unwrap_or(thing.root());
-        last = if step["after"].is_object() { Some(step["after"].clone()) } else { before.clone() };
+        let (api_version, kind) = (
+            step["apiVersion"].as_str().unwrap(),
+            step["kind"].as_str().unwrap(),
+        );
+        let ty = Types::builtin()
+            .of_api_version(api_version, kind)
+            .unwrap_or(thing.root());
+        last = if step["after"].is_object() {
+            Some(step["after"].clone())
+        } else {
+            before.clone()
+        };
         let replay = Replay { step, before };
         let found = check(&replay, ty);
         if !found.is_empty() {
-            let what = format!("{number} {} {} by {}", replay.text("case"), replay.text("verb"), replay.text("manager"));
-            wrong.push(format!("== {what}: {}\n{}", replay.step["body"], found.join("\n")));
+            let what = format!(
+                "{number} {} {} by {}",
+                replay.text("case"),
+                replay.text("verb"),
+                replay.text("manager")
+            );
+            wrong.push(format!(
+                "== {what}: {}\n{}",
+                replay.step["body"],
+                found.join("\n")
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
