@@ -12,11 +12,15 @@ mod conditions;
 mod config;
 mod context;
 mod deployment;
+mod discovery;
 mod error;
 mod expectations;
+mod gc;
+mod namespace;
 mod patch;
 mod pods;
 mod replicaset;
+mod service_account;
 mod slow_start;
 
 use std::time::Duration;
@@ -60,14 +64,14 @@ pub async fn run_with(client: Client, informers: Informers, config: Config, grou
 fn start(controller: Controller, ctx: &Context) {
     tracing::debug!(controller = controller.name(), "controller started");
     match controller {
-        Controller::Namespace => {}
-        Controller::GarbageCollector => {}
+        Controller::Namespace => namespace::start(ctx),
+        Controller::GarbageCollector => gc::start(ctx),
         Controller::Deployment => deployment::start(ctx),
         Controller::ReplicaSet => replicaset::start(ctx),
         Controller::Job => {}
         Controller::DaemonSet => {}
-        Controller::ServiceAccount => {}
-        Controller::RootCa => {}
+        Controller::ServiceAccount => service_account::start_accounts(ctx),
+        Controller::RootCa => service_account::start_root_ca(ctx),
         Controller::NodeLifecycle => {}
         Controller::TaintEviction => {}
         Controller::PodGc => {}

@@ -1,0 +1,133 @@
+//! What each namespace gets: the account `default`, and the cluster's CA for pods that speak to the API.
+
+use cedge_informer::{Cache, Key, Next, Queue};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use kube::Api;
+use kube::api::{ApiResource, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use crate::context::{Context, feed};
+use crate::error::{Answer as _, Error, exists, optional};
+
+const ACCOUNT: &str = "default";
+const ROOT_CA: &str = "kube-root-ca.crt";
+const CA_KEY: &str = "ca.crt";
+const DESCRIPTION: (&str, &str) = (
+    "kubernetes.io/description",
+    "The CA of this cluster's API server, for its internal addresses.",
+);
+
+pub(crate) fn start_accounts(ctx: &Context) {
+    let accounts = ApiResource::erase::<ServiceAccount>(&());
+    let queue = per_namespace(ctx, "serviceaccount", &accounts, ACCOUNT);
+    let (this, namespaces) = (ctx.clone(), ctx.informers.of::<Namespace>());
+    ctx.work(&queue, &[&namespaces.clone()], 1, move |key| {
+        let (this, namespaces) = (this.clone(), namespaces.clone());
+        async move {
+            if is_active(&namespaces, &key) {
+                ensure_account(&this, &key.name).await?;
+            }
+            Ok(Next::OnChange)
+        }
+    });
+}
+
+pub(crate) fn start_root_ca(ctx: &Context) {
+    let Some(ca) = ctx.config.cluster_ca.clone() else {
+        return;
+    };
+    let maps = ApiResource::erase::<ConfigMap>(&());
+    let queue = per_namespace(ctx, "root-ca", &maps, ROOT_CA);
+    let (this, namespaces) = (ctx.clone(), ctx.informers.of::<Namespace>());
+    ctx.work(&queue, &[&namespaces.clone()], 1, move |key| {
+        let (this, namespaces, ca) = (this.clone(), namespaces.clone(), ca.clone());
+        async move {
+            if is_active(&namespaces, &key) {
+                ensure_root_ca(&this, &key.name, &ca).await?;
+            }
+            Ok(Next::OnChange)
+        }
+    });
+}
+
+/// A queue of namespaces, fed by them and by every change of the one object that each of them must have.
+fn per_namespace(
+    ctx: &Context,
+    queue: &'static str,
+    resource: &ApiResource,
+    name: &'static str,
+) -> Queue<Key> {
+    let queue: Queue<Key> = Queue::new(queue);
+    feed(&ctx.informers.of::<Namespace>(), &queue);
+    ctx.informers.headers(resource).subscribe({
+        let queue = queue.clone();
+        move |change| {
+            let object = change.object();
+            if object.name() == name {
+                queue.add(Key::new("", object.namespace()));
+            }
+        }
+    });
+    queue
+}
+
+fn is_active(namespaces: &Cache, key: &Key) -> bool {
+    namespaces.get_key(key).is_some_and(|n| !n.is_deleting())
+}
+
+async fn ensure_account(ctx: &Context, namespace: &str) -> Result<(), Error> {
+    let api: Api<ServiceAccount> = Api::namespaced(ctx.client.clone(), namespace);
+    if api.get_metadata_opt(ACCOUNT).await?.is_some() {
+        return Ok(());
+    }
+    let account = ServiceAccount {
+        metadata: metadata(namespace, ACCOUNT),
+        ..ServiceAccount::default()
+    };
+    made(api.create(&PostParams::default(), &account).await)
+}
+
+async fn ensure_root_ca(ctx: &Context, namespace: &str, ca: &str) -> Result<(), Error> {
+    let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
+    let wanted = json!({ CA_KEY: ca });
+    let Some(map) = optional(api.get(ROOT_CA).await)? else {
+        let map = ConfigMap {
+            metadata: ObjectMeta {
+                annotations: Some([DESCRIPTION].map(|(k, v)| (k.into(), v.into())).into()),
+                ..metadata(namespace, ROOT_CA)
+            },
+            data: Some([(CA_KEY.to_owned(), ca.to_owned())].into()),
+            ..ConfigMap::default()
+        };
+        return made(api.create(&PostParams::default(), &map).await);
+    };
+    if json!(map.data) != wanted {
+        let mut data = wanted;
+        for other in map.data.iter().flatten().map(|(k, _)| k) {
+            if other != CA_KEY {
+                data[other.as_str()] = serde_json::Value::Null;
+            }
+        }
+        let patch = Patch::Merge(json!({ "data": data }));
+        api.patch(ROOT_CA, &PatchParams::default(), &patch).await?;
+    }
+    Ok(())
+}
+
+fn metadata(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Somebody else was faster, or the namespace goes away: both are fine.
+fn made<T>(result: Result<T, kube::Error>) -> Result<(), Error> {
+    match result {
+        Err(e) if !exists(&e) && !e.is_namespace_terminating() && !e.is_not_found() => {
+            Err(e.into())
+        }
+        _ => Ok(()),
+    }
+}
