@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
     fn value(
         &mut self,
         ty: TypeRef<'a>,
-        field: Option<Field<'a>>,
+        go: Option<&'a str>,
         value: &'a Value,
         depth: usize,
     ) -> Result<(), TypeMismatch> {
@@ -71,14 +71,15 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             (Shape::List { item, .. }, Value::Array(items)) => {
+                let item_go = go.and_then(|go| go.strip_prefix("[]"));
                 for value in items {
-                    self.value(item, None, value, depth + 1)?;
+                    self.value(item, item_go, value, depth + 1)?;
                 }
                 Ok(())
             }
-            (Shape::Scalar(scalar), value) => self.scalar(ty, scalar, field, value),
+            (Shape::Scalar(scalar), value) => self.scalar(ty, scalar, go, value),
             (Shape::Object | Shape::List { .. }, value) => {
-                self.mismatch(kind_of(value), &go_type(ty, field));
+                self.mismatch(kind_of(value), &go_type(ty, go));
                 Ok(())
             }
         }
@@ -94,11 +95,13 @@ impl<'a> Walk<'a> {
         let before = (self.strukt, self.path.len());
         self.strukt = Some(short_name(owner.name().unwrap_or("")));
         // Fields that Go has from an embedded struct are written `Embedded:type` in the table.
-        if let Some((embedded, _)) = field.go_type().and_then(|go| go.split_once(':')) {
+        let mut written = field.go_type();
+        if let Some((embedded, go)) = written.and_then(|go| go.split_once(':')) {
             self.path.push(embedded);
+            written = Some(go);
         }
         self.path.push(field.name());
-        self.value(field.ty(), Some(field), value, depth + 1)?;
+        self.value(field.ty(), written, value, depth + 1)?;
         self.strukt = before.0;
         self.path.truncate(before.1);
         Ok(())
@@ -108,7 +111,7 @@ impl<'a> Walk<'a> {
         &mut self,
         ty: TypeRef<'a>,
         scalar: Scalar,
-        field: Option<Field<'a>>,
+        go: Option<&str>,
         value: &Value,
     ) -> Result<(), TypeMismatch> {
         match (scalar, value) {
@@ -119,7 +122,7 @@ impl<'a> Walk<'a> {
             | (Scalar::IntOrString, Value::String(_)) => {}
             (Scalar::Integer, Value::Number(number)) => {
                 if !fits(number, ty.format()) {
-                    self.mismatch(&format!("number {number}"), &go_type(ty, field));
+                    self.mismatch(&format!("number {number}"), &go_type(ty, go));
                 }
             }
             (Scalar::IntOrString, Value::Number(number)) if fits(number, Some("int32")) => {}
@@ -157,7 +160,7 @@ impl<'a> Walk<'a> {
                 Scalar::String | Scalar::Bytes | Scalar::Integer | Scalar::Number | Scalar::Boolean,
                 value,
             ) => {
-                self.mismatch(kind_of(value), &go_type(ty, field));
+                self.mismatch(kind_of(value), &go_type(ty, go));
             }
         }
         Ok(())
@@ -208,12 +211,9 @@ fn fits(number: &serde_json::Number, format: Option<&str>) -> bool {
 }
 
 /// Go's name of the type of a value.
-fn go_type(ty: TypeRef<'_>, field: Option<Field<'_>>) -> String {
-    if let Some(go) = field.and_then(Field::go_type) {
-        let written = go.split_once(':').map_or(go, |(_, written)| written);
-        if !written.is_empty() {
-            return written.to_owned();
-        }
+fn go_type(ty: TypeRef<'_>, written: Option<&str>) -> String {
+    if let Some(written) = written.filter(|written| !written.is_empty()) {
+        return written.to_owned();
     }
     match ty.shape() {
         Shape::List { item, .. } => format!("[]{}", go_type(item, None)),

@@ -94,3 +94,37 @@ fn values_with_a_grammar_are_told_in_their_own_words() {
         r#"parsing time "2026-02-30T00:31:45Z": day out of range"#,
     );
 }
+
+/// Bodies that a real kube-apiserver 1.37.2 refused to decode, with what it said.
+#[test]
+fn refused_bodies_are_refused_in_the_words_of_the_real_server() {
+    let mut wrong = Vec::new();
+    for line in include_str!("../../testdata/refused.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| case[key].as_str().unwrap();
+        let ty = Types::builtin()
+            .of_api_version(text("apiVersion"), text("kind"))
+            .unwrap();
+        let body: Value = serde_json::from_str(text("body")).unwrap();
+        let ours = match check_types(ty, &body) {
+            Err(mismatch) => mismatch.message,
+            Ok(()) => {
+                let strict = crate::strict_errors(ty, text("body").as_bytes());
+                format!("strict decoding error: {}", strict.join(", "))
+            }
+        };
+        if ours != text("message") {
+            wrong.push(format!(
+                "{}\n ours   {ours}\n theirs {}",
+                text("body"),
+                text("message")
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}

@@ -91,7 +91,7 @@ fn file_types(
         let words: Vec<&str> = line.split_whitespace().collect();
         match (&open, words.as_slice()) {
             (None, ["type", name, "struct", "{"]) => open = Some(format!("{package}.{name}")),
-            (None, ["type", name, "string", ..]) => {
+            (None, ["type", name, ty, ..]) if *ty == "string" || ty.starts_with("map[") => {
                 strings.insert(format!("{package}.{name}"), (*name).to_owned());
             }
             (Some(_), ["}", ..]) => open = None,
