@@ -16,7 +16,8 @@ fn policy(objects: &[(&str, &str, Value)]) -> Policy {
     Policy::of(objects.iter().map(|(k, n, b)| object(k, n, b.clone())))
 }
 
-fn bound(kind: &str, role: &str, subjects: Value) -> Value {
+fn bound(kind: &str, role: &str, subjects: impl Into<Value>) -> Value {
+    let subjects = subjects.into();
     json!({"roleRef": {"kind": kind, "name": role}, "subjects": subjects})
 }
 

@@ -167,7 +167,7 @@ impl<S: HttpService> Server<S> {
     ) {
         let socket = Socket::new(stream, place, Arc::clone(&self.stats));
         let shaking = handshake::shake(socket, &self.choices, &self.tls, self.limits.handshake);
-        let (stream, chosen) = match shutdown.or(shaking).await {
+        let (stream, chosen) = match shutdown.or(Box::pin(shaking)).await {
             None => return,
             Some(Ok(shaken)) => shaken,
             Some(Err(error)) => {
