@@ -1,0 +1,88 @@
+//! The plain documents: `/api`, `/apis`, `/apis/GROUP`, `/api/v1`, `/apis/GROUP/VERSION`.
+
+use serde_json::{Value, json};
+
+use crate::catalog::{Catalog, Group, Resource, Subresource, group_version};
+
+/// `/api`.
+pub(crate) fn core_versions(address: &str) -> Value {
+    json!({
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    })
+}
+
+/// `/apis`.
+pub(crate) fn groups(catalog: &Catalog) -> Value {
+    let groups: Vec<Value> = catalog.groups().iter().map(described).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+/// `/apis/GROUP`.
+pub(crate) fn group(catalog: &Catalog, name: &str) -> Option<Value> {
+    let groups = catalog.groups();
+    let mut group = described(groups.iter().find(|g| g.name == name)?);
+    group["kind"] = "APIGroup".into();
+    group["apiVersion"] = "v1".into();
+    Some(group)
+}
+
+/// `/api/v1`, `/apis/GROUP/VERSION`.
+pub(crate) fn resources(catalog: &Catalog, group: &str, version: &str) -> Option<Value> {
+    let found = catalog.of_version(group, version);
+    if found.is_empty() {
+        return None;
+    }
+    let entries: Vec<Value> = found
+        .iter()
+        .flat_map(|resource| {
+            let parts = resource.subresources.iter();
+            std::iter::once(entry(resource)).chain(parts.map(|s| part(resource, s)))
+        })
+        .collect();
+    Some(json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version(group, version),
+        "resources": entries,
+    }))
+}
+
+fn described(group: &Group<'_>) -> Value {
+    let version = |v: &&str| json!({"groupVersion": group_version(group.name, v), "version": v});
+    let versions: Vec<Value> = group.versions.iter().map(version).collect();
+    json!({"name": group.name, "preferredVersion": versions[0].clone(), "versions": versions})
+}
+
+fn entry(resource: &Resource) -> Value {
+    let mut entry = json!({
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": resource.verbs,
+    });
+    if !resource.short_names.is_empty() {
+        entry["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        entry["categories"] = json!(resource.categories);
+    }
+    entry
+}
+
+fn part(resource: &Resource, part: &Subresource) -> Value {
+    let mut entry = json!({
+        "name": format!("{}/{}", resource.plural, part.name),
+        "singularName": "",
+        "namespaced": resource.namespaced,
+        "kind": part.kind,
+        "verbs": part.verbs,
+    });
+    if (&part.group, &part.version) != (&resource.group, &resource.version) {
+        entry["group"] = json!(part.group);
+        entry["version"] = json!(part.version);
+    }
+    entry
+}
