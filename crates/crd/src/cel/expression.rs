@@ -1,0 +1,396 @@
+//! One compiled expression, and the scope in which it runs.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use kube_cel::KubeCelExt;
+use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
+use kube_cel::cel::{Context, ExecutionError, Program};
+use serde_json::Value;
+
+use super::values;
+use crate::node::Node;
+
+/// Longest expression.
+const LENGTH_MAX: usize = 8 * 1024;
+/// Deepest nesting, which bounds the stack that running it needs.
+const DEPTH_MAX: usize = 120;
+/// Stack for parsing: the parser recurses per operator, and its frames are large. Only what is used is ever touched.
+const PARSER_STACK: usize = 256 << 20;
+/// The function that pays for a turn of a loop; no expression can name it.
+const TICK: &str = "@tick";
+
+/// A compiled expression.
+#[derive(Clone)]
+pub struct Expression {
+    expr: Arc<IdedExpr>,
+    /// As it was parsed, without the payments.
+    plain: Arc<IdedExpr>,
+    uses_old_self: bool,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Expression").finish_non_exhaustive()
+    }
+}
+
+/// Why an expression gave no value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// It spent more than it may.
+    Budget,
+    /// No operator or function for such values.
+    Overload,
+    /// Anything else: a missing key, a division by zero.
+    Error(String),
+}
+
+impl Failure {
+    /// What Kubernetes says of a rule that failed like this.
+    #[must_use]
+    pub fn told(&self, rule: &str) -> String {
+        match self {
+            Failure::Budget => format!(
+                "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: {rule}"
+            ),
+            Failure::Overload => format!(
+                "'no such overload': call arguments did not match a supported operator, function or macro signature for rule: {rule}"
+            ),
+            Failure::Error(error) => format!("{error} evaluating rule: {rule}"),
+        }
+    }
+}
+
+/// The variables of a rule.
+#[derive(Debug)]
+pub struct Scope {
+    value: CelValue,
+    old: Option<CelValue>,
+    /// Cost of copying the largest item that a loop may meet, and of reading the longest text.
+    item_cost: u64,
+    text_cost: u64,
+}
+
+impl Scope {
+    /// `self` and `oldSelf`, typed as the schema says.
+    #[must_use]
+    pub fn new(value: &Value, old: Option<&Value>, node: &Node, root: bool) -> Self {
+        let mut size = values::Size::default();
+        let converted = values::convert(value, node, root, &mut size);
+        let old = old.map(|old| values::convert(old, node, root, &mut size));
+        Self {
+            value: converted,
+            old,
+            item_cost: size.largest_item / 8,
+            text_cost: size.longest_text / 64,
+        }
+    }
+}
+
+thread_local! {
+    /// All functions, registered once per thread.
+    static BASE: Context<'static> = base();
+    static METER: Cell<Meter> = const { Cell::new(Meter { left: 0, turns: 0, item_cost: 0, text_cost: 0 }) };
+}
+
+#[derive(Clone, Copy)]
+struct Meter {
+    left: u64,
+    turns: u64,
+    item_cost: u64,
+    text_cost: u64,
+}
+
+fn base() -> Context<'static> {
+    let mut context = Context::default();
+    context.register_all();
+    context.add_function(TICK, tick);
+    context
+}
+
+/// Pays for one turn: its own size, its copies, and the list that it may be building.
+fn tick(nodes: i64, texts: i64) -> Result<CelValue, ExecutionError> {
+    METER.with(|meter| {
+        let mut now = meter.get();
+        now.turns += 1;
+        let (nodes, texts) = (nodes.unsigned_abs(), texts.unsigned_abs());
+        let cost = nodes + now.item_cost + texts * now.text_cost + now.turns / 32;
+        now.left = now.left.saturating_sub(cost);
+        meter.set(now);
+        if now.left == 0 {
+            Err(ExecutionError::function_error(TICK, "budget"))
+        } else {
+            Ok(CelValue::Bool(true))
+        }
+    })
+}
+
+// === impl Expression ===
+
+impl Expression {
+    /// Parses an expression and prepares it for running with a budget.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the API server words it.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.len() > LENGTH_MAX {
+            return Err(format!(
+                "compilation failed: expression is too long ({} bytes, at most {LENGTH_MAX})",
+                text.len()
+            ));
+        }
+        if nesting(text) > DEPTH_MAX {
+            return Err("compilation failed: expression is nested too deeply".to_owned());
+        }
+        let (plain, uses_old_self) = parse_aside(text)?;
+        let mut expr = plain.clone();
+        meter(&mut expr);
+        Ok(Self {
+            expr: Arc::new(expr),
+            plain: Arc::new(plain),
+            uses_old_self,
+        })
+    }
+
+    /// Whether it compares with the old value.
+    #[must_use]
+    pub fn uses_old_self(&self) -> bool {
+        self.uses_old_self
+    }
+
+    pub(crate) fn plain(&self) -> &IdedExpr {
+        &self.plain
+    }
+
+    /// Its value, and what it spent.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn run(
+        &self,
+        scope: &Scope,
+        optional_old: bool,
+        budget: u64,
+    ) -> (Result<CelValue, Failure>, u64) {
+        let started = Meter {
+            left: budget,
+            turns: 0,
+            item_cost: scope.item_cost,
+            text_cost: scope.text_cost,
+        };
+        METER.set(started);
+        let result = BASE.with(|base| {
+            let mut context = base.new_inner_scope();
+            context.add_variable_from_value("self", scope.value.clone());
+            match (&scope.old, optional_old) {
+                (Some(old), false) => context.add_variable_from_value("oldSelf", old.clone()),
+                (None, false) => {}
+                (old, true) => {
+                    let old = old
+                        .clone()
+                        .map_or_else(OptionalValue::none, OptionalValue::of);
+                    context.add_variable_from_value("oldSelf", CelValue::Opaque(Arc::new(old)));
+                }
+            }
+            CelValue::resolve(&self.expr, &context)
+        });
+        let left = METER.get().left;
+        let result = if left == 0 {
+            Err(Failure::Budget)
+        } else {
+            result.map_err(|e| failure(&e))
+        };
+        (result, (budget - left).max(1))
+    }
+}
+
+/// Parses on a stack of its own, so that no expression, however written, can exhaust the caller's. What comes back is
+/// shallow.
+fn parse_aside(text: &str) -> Result<(IdedExpr, bool), String> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("cel-parser".to_owned())
+            .stack_size(PARSER_STACK)
+            .spawn_scoped(scope, || parse(text))
+            .map_err(|error| format!("compilation failed: {error}"))?
+            .join()
+            .unwrap_or_else(|_| Err("compilation failed: the parser gave up".to_owned()))
+    })
+}
+
+fn parse(text: &str) -> Result<(IdedExpr, bool), String> {
+    let program = Program::compile(text).map_err(|e| format!("compilation failed: {e}"))?;
+    let plain = program.expression();
+    if depth(plain) > DEPTH_MAX {
+        return Err("compilation failed: expression is nested too deeply".to_owned());
+    }
+    if has_struct(plain) {
+        return Err("compilation failed: messages cannot be constructed here".to_owned());
+    }
+    Ok((plain.clone(), program.references().has_variable("oldSelf")))
+}
+
+fn failure(error: &ExecutionError) -> Failure {
+    match error {
+        ExecutionError::NoSuchOverload
+        | ExecutionError::ValuesNotComparable(..)
+        | ExecutionError::UnsupportedBinaryOperator(..)
+        | ExecutionError::UnsupportedUnaryOperator(..)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::UnsupportedTargetType { .. } => Failure::Overload,
+        ExecutionError::NoSuchKey(key) => Failure::Error(format!("no such key: {key}")),
+        ExecutionError::IndexOutOfBounds(CelValue::Int(at)) => {
+            Failure::Error(format!("index out of bounds: {at}"))
+        }
+        ExecutionError::DivisionByZero(_) => Failure::Error("division by zero".to_owned()),
+        ExecutionError::RemainderByZero(_) => Failure::Error("modulus by zero".to_owned()),
+        ExecutionError::Overflow(..) => Failure::Error("integer overflow".to_owned()),
+        ExecutionError::FunctionError { message, .. } => Failure::Error(message.clone()),
+        other => Failure::Error(other.to_string()),
+    }
+}
+
+/// Deepest level of brackets and of prefix operators, before anything is parsed.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut prefixes) = (0_usize, 0, 0_usize);
+    for byte in text.bytes() {
+        prefixes = match byte {
+            b'!' | b'-' => prefixes + 1,
+            b' ' => prefixes,
+            _ => 0,
+        };
+        deepest = deepest.max(depth + prefixes);
+        match byte {
+            b'(' | b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn depth(expr: &IdedExpr) -> usize {
+    1 + children(expr).into_iter().map(depth).max().unwrap_or(0)
+}
+
+fn count(expr: &IdedExpr) -> i64 {
+    1 + children(expr).into_iter().map(count).sum::<i64>()
+}
+
+/// Calls that read a whole text or list.
+fn reads(expr: &IdedExpr) -> i64 {
+    let own = match &expr.expr {
+        Expr::Call(call) => {
+            i64::from(!call.func_name.starts_with("_&&_") && !call.func_name.starts_with("_||_"))
+        }
+        _ => 0,
+    };
+    own + children(expr).into_iter().map(reads).sum::<i64>()
+}
+
+fn has_struct(expr: &IdedExpr) -> bool {
+    matches!(expr.expr, Expr::Struct(_) | Expr::Unspecified)
+        || children(expr).into_iter().any(has_struct)
+}
+
+/// The expressions directly below one.
+pub(crate) fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expr.expr {
+        Expr::Call(call) => call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .collect(),
+        Expr::Comprehension(c) => {
+            vec![
+                &c.iter_range,
+                &c.accu_init,
+                &c.loop_cond,
+                &c.loop_step,
+                &c.result,
+            ]
+        }
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => {
+            let both = map.entries.iter().flat_map(|entry| match &entry.expr {
+                EntryExpr::MapEntry(e) => vec![&e.key, &e.value],
+                EntryExpr::StructField(f) => vec![&f.value],
+            });
+            both.collect()
+        }
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Struct(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
+    }
+}
+
+fn children_mut(expr: &mut IdedExpr) -> Vec<&mut IdedExpr> {
+    match &mut expr.expr {
+        Expr::Call(call) => call
+            .target
+            .as_deref_mut()
+            .into_iter()
+            .chain(&mut call.args)
+            .collect(),
+        Expr::Comprehension(c) => vec![
+            &mut c.iter_range,
+            &mut c.accu_init,
+            &mut c.loop_cond,
+            &mut c.loop_step,
+            &mut c.result,
+        ],
+        Expr::List(list) => list.elements.iter_mut().collect(),
+        Expr::Map(map) => {
+            let both = map
+                .entries
+                .iter_mut()
+                .flat_map(|entry| match &mut entry.expr {
+                    EntryExpr::MapEntry(e) => vec![&mut e.key, &mut e.value],
+                    EntryExpr::StructField(f) => vec![&mut f.value],
+                });
+            both.collect()
+        }
+        Expr::Select(select) => vec![&mut select.operand],
+        Expr::Struct(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
+    }
+}
+
+/// Puts a payment before the condition of every loop.
+fn meter(expr: &mut IdedExpr) {
+    if let Expr::Comprehension(c) = &mut expr.expr {
+        let nodes = count(&c.loop_cond) + count(&c.loop_step);
+        let texts = reads(&c.loop_step);
+        let condition = std::mem::take(&mut c.loop_cond);
+        c.loop_cond = call(
+            "_&&_",
+            vec![call(TICK, vec![int(nodes), int(texts)]), condition],
+        );
+    }
+    for child in children_mut(expr) {
+        meter(child);
+    }
+}
+
+fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
+    let call = CallExpr {
+        func_name: name.to_owned(),
+        target: None,
+        args,
+    };
+    IdedExpr {
+        id: 0,
+        expr: Expr::Call(call),
+    }
+}
+
+fn int(value: i64) -> IdedExpr {
+    IdedExpr {
+        id: 0,
+        expr: Expr::Literal(LiteralValue::Int(value.into())),
+    }
+}

@@ -1,0 +1,189 @@
+use serde_json::{Value, json};
+
+use cedge_kinds::error::Errors;
+
+use super::{check, validate_rules};
+use crate::node::Node;
+
+fn rules(schema: &Value, value: &Value, old: Option<&Value>) -> Vec<String> {
+    let mut errors = Errors::new();
+    validate_rules(value, old, &Node::compile(schema), &mut errors);
+    errors.0.iter().map(ToString::to_string).collect()
+}
+
+fn spec(rule: Value, properties: Value) -> Value {
+    json!({"type": "object", "properties": {"spec": {
+        "type": "object", "properties": properties, "x-kubernetes-validations": [rule]}}})
+}
+
+#[test]
+fn a_rule_that_holds_says_nothing() {
+    let schema = spec(
+        json!({"rule": "self.min <= self.max"}),
+        json!({"min": {"type": "integer"}, "max": {"type": "integer"}}),
+    );
+    assert!(rules(&schema, &json!({"spec": {"min": 1, "max": 2}}), None).is_empty());
+}
+
+#[test]
+fn a_rule_that_fails_uses_its_own_words() {
+    let properties = json!({"min": {"type": "integer"}, "max": {"type": "integer"}});
+    let value = json!({"spec": {"min": 3, "max": 2}});
+    for (rule, expected) in [
+        (
+            json!({"rule": "self.min <= self.max"}),
+            "spec: Invalid value: failed rule: self.min <= self.max",
+        ),
+        (
+            json!({"rule": "self.min <= self.max", "message": "min first"}),
+            "spec: Invalid value: min first",
+        ),
+        (
+            json!({"rule": "self.min <= self.max", "messageExpression": "'min is ' + string(self.min)"}),
+            "spec: Invalid value: min is 3",
+        ),
+        (
+            json!({"rule": "self.min <= self.max", "message": "no", "reason": "FieldValueForbidden", "fieldPath": ".min"}),
+            "spec.min: Forbidden: no",
+        ),
+        (
+            json!({"rule": "self.x == 1"}),
+            "spec: Invalid value: \"object\": no such key: x evaluating rule: self.x == 1",
+        ),
+    ] {
+        assert_eq!(
+            rules(&spec(rule, properties.clone()), &value, None),
+            [expected]
+        );
+    }
+}
+
+#[test]
+fn scalars_show_their_value() {
+    let schema = json!({"type": "object", "properties": {"n": {
+        "type": "integer", "x-kubernetes-validations": [{"rule": "self > 5", "message": "small"}]}}});
+    assert_eq!(
+        rules(&schema, &json!({"n": 3}), None),
+        ["n: Invalid value: 3: small"]
+    );
+}
+
+#[test]
+fn a_transition_rule_needs_an_old_value() {
+    let schema = json!({"type": "object", "properties": {"n": {
+        "type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "fixed"}]}}});
+    let (a, b) = (json!({"n": "a"}), json!({"n": "b"}));
+    assert!(rules(&schema, &b, None).is_empty());
+    assert!(rules(&schema, &a, Some(&a)).is_empty());
+    assert_eq!(
+        rules(&schema, &b, Some(&a)),
+        ["n: Invalid value: \"b\": fixed"]
+    );
+}
+
+#[test]
+fn an_optional_old_value_may_be_absent() {
+    let schema = json!({"type": "object", "properties": {"n": {"type": "string", "x-kubernetes-validations": [
+        {"rule": "oldSelf.hasValue() || self == 'first'", "optionalOldSelf": true, "message": "first"}]}}});
+    assert!(rules(&schema, &json!({"n": "first"}), None).is_empty());
+    assert_eq!(
+        rules(&schema, &json!({"n": "x"}), None),
+        ["n: Invalid value: \"x\": first"]
+    );
+    assert!(rules(&schema, &json!({"n": "x"}), Some(&json!({"n": "y"}))).is_empty());
+}
+
+#[test]
+fn what_did_not_change_is_not_judged_again() {
+    let schema = json!({"type": "object", "properties": {"n": {
+        "type": "integer", "x-kubernetes-validations": [{"rule": "self > 5"}]}, "m": {"type": "integer"}}});
+    let old = json!({"n": 1, "m": 1});
+    assert!(rules(&schema, &json!({"n": 1, "m": 2}), Some(&old)).is_empty());
+}
+
+#[test]
+fn items_of_a_keyed_list_meet_their_former_selves() {
+    let schema = json!({"type": "object", "properties": {"l": {
+        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+        "items": {"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "integer"}},
+            "x-kubernetes-validations": [{"rule": "self.v >= oldSelf.v", "message": "fell"}]}}}});
+    let old = json!({"l": [{"k": "a", "v": 1}, {"k": "b", "v": 5}]});
+    let new = json!({"l": [{"k": "b", "v": 4}, {"k": "a", "v": 2}, {"k": "c", "v": 0}]});
+    assert_eq!(
+        rules(&schema, &new, Some(&old)),
+        ["l[0]: Invalid value: fell"]
+    );
+}
+
+#[test]
+fn formats_and_escaped_names_are_typed() {
+    let schema = spec(
+        json!({"rule": "self.t < timestamp('2027-01-01T00:00:00Z') && self.d > duration('1m') && self.a__dash__b == 1 && self.__namespace__ == 'x'"}),
+        json!({"t": {"type": "string", "format": "date-time"}, "d": {"type": "string", "format": "duration"},
+            "a-b": {"type": "integer"}, "namespace": {"type": "string"}}),
+    );
+    let value =
+        json!({"spec": {"t": "2026-01-01T00:00:00Z", "d": "2m", "a-b": 1, "namespace": "x"}});
+    assert_eq!(rules(&schema, &value, None), [] as [&str; 0]);
+}
+
+#[test]
+fn a_hostile_rule_runs_out_of_budget() {
+    let schema = spec(
+        json!({"rule": "self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))"}),
+        json!({"l": {"type": "array", "items": {"type": "integer"}}}),
+    );
+    let list: Vec<i32> = (0..1000).collect();
+    let found = rules(&schema, &json!({"spec": {"l": list}}), None);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("actual cost limit exceeded"), "{found:?}");
+}
+
+#[test]
+fn a_rule_that_cannot_be_parsed_is_known_before_it_runs() {
+    let node = |rule: &str| {
+        Node::compile(
+            &json!({"type": "object", "properties": {"a": {"type": "string"}},
+            "x-kubernetes-validations": [{"rule": rule}]}),
+        )
+    };
+    let check = |rule: &str| {
+        let node = node(rule);
+        check::rule(&node.rules[0], &node, false)
+    };
+    assert_eq!(check("self.a == 'x'"), None);
+    assert_eq!(check("[1, 2].all(x, x > 0) && has(self.a)"), None);
+    assert_eq!(
+        check("self.b == 1").unwrap(),
+        "compilation failed: ERROR: <input>:1:5: undefined field 'b'\n | self.b == 1\n | ....^"
+    );
+    assert_eq!(
+        check("foo == 1").unwrap(),
+        "compilation failed: ERROR: <input>:1:1: undeclared reference to 'foo' (in container '')\n | foo == 1\n | ^"
+    );
+    assert_eq!(
+        check("self.a").unwrap(),
+        "cel expression must evaluate to a bool"
+    );
+    assert!(
+        check("self.a ==")
+            .unwrap()
+            .starts_with("compilation failed: ERROR: <input>:1:10: ")
+    );
+    assert!(check("Foo{a: 1} == Foo{a: 1}").is_some());
+}
+
+#[test]
+fn deep_and_long_expressions_are_refused() {
+    let deep = format!("{}1{} == 1", "(".repeat(500), ")".repeat(500));
+    let chain = format!("{} == 1", vec!["1"; 3000].join("+"));
+    let long = format!("'{}' == ''", "a".repeat(20_000));
+    for text in [deep, chain, long, format!("{}true", "!".repeat(3000))] {
+        let outcome = std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(move || super::Expression::compile(&text).is_err())
+            .unwrap()
+            .join();
+        assert!(outcome.unwrap());
+    }
+}

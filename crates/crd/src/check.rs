@@ -1,0 +1,491 @@
+//! What makes a `CustomResourceDefinition` valid, in Kubernetes' words.
+//!
+//! Kubernetes judges an internal form in which what all versions share stands once, above them: so a mistake in the
+//! only schema is told at `spec.validation.openAPIV3Schema`, and one in a printer column that all versions share at
+//! `spec.additionalPrinterColumns`. [`Form`] knows which is where.
+
+use serde_json::{Value, json};
+
+use cedge_kinds::error::{Errors, FieldError};
+use cedge_kinds::formats;
+use cedge_kinds::path::Path;
+use cedge_kinds::read::Read;
+use cedge_kinds::strategy::same;
+use cedge_kinds::validation::metadata;
+
+mod fields;
+mod schema;
+mod structural;
+
+/// What is wrong with a new definition.
+#[must_use]
+pub fn validate_create(crd: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::new();
+    let meta = Path::root("metadata");
+    metadata::validate(
+        crd.field("metadata"),
+        false,
+        metadata::path_segment_name,
+        &meta,
+        &mut errors,
+    );
+    name_matches(crd, &mut errors);
+    validate_rest(crd, None, &mut errors);
+    errors.0
+}
+
+/// What is wrong with a definition that is to replace `old`.
+#[must_use]
+pub fn validate_update(crd: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::new();
+    let path = Path::root("metadata");
+    let (meta, before) = (crd.field("metadata"), old.field("metadata"));
+    metadata::validate(meta, false, metadata::path_segment_name, &path, &mut errors);
+    metadata::validate_update(meta, before, &path, &mut errors);
+    metadata::validate_update(meta, before, &path, &mut errors);
+    validate_rest(crd, Some(old), &mut errors);
+    errors.0
+}
+
+fn validate_rest(crd: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let path = Path::root("spec");
+    let spec = crd.field("spec");
+    validate_spec(spec, old.is_some(), &path, errors);
+    if let Some(old) = old {
+        immutable_parts(spec, old, &path, errors);
+    }
+    let status = Path::root("status");
+    names(
+        crd.at("status.acceptedNames"),
+        &status.child("acceptedNames"),
+        errors,
+    );
+    stored_versions(crd, &status.child("storedVersions"), errors);
+    approval(crd, old, errors);
+    let keeps = |crd: &Value| crd.field("spec").flag("preserveUnknownFields");
+    if keeps(crd) && !old.is_some_and(keeps) {
+        errors.invalid(
+            &path.child("preserveUnknownFields"),
+            true,
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+        );
+    }
+}
+
+/// A definition is called `PLURAL.GROUP`.
+fn name_matches(crd: &Value, errors: &mut Errors) {
+    let name = crd["metadata"].text("name");
+    if name.is_empty() {
+        return;
+    }
+    let path = Path::root("metadata");
+    let path = path.child("name");
+    errors.invalid_all(&path, name, formats::dns_subdomain(name));
+    let wanted = format!(
+        "{}.{}",
+        crd.at("spec.names").text("plural"),
+        crd["spec"].text("group")
+    );
+    if name != wanted {
+        errors.invalid(&path, name, "must be spec.names.plural+\".\"+spec.group");
+    }
+}
+
+/// Which parts all versions share.
+pub(crate) struct Form<'a> {
+    pub(crate) versions: &'a [Value],
+}
+
+impl<'a> Form<'a> {
+    fn new(spec: &'a Value) -> Self {
+        Self {
+            versions: spec.items("versions"),
+        }
+    }
+
+    /// The part, if every version has the same.
+    fn shared(&self, part: &str) -> Option<&'a Value> {
+        let first = self.versions.first()?.field(part);
+        let all = self.versions.iter().all(|v| same(v.field(part), first));
+        all.then_some(first)
+    }
+}
+
+fn validate_spec(spec: &Value, stored: bool, path: &Path<'_>, errors: &mut Errors) {
+    let form = Form::new(spec);
+    group(spec, path, errors);
+    scope(spec, path, errors);
+    if !stored {
+        schemas_there(&form, path, errors);
+    }
+    versions(&form, path, errors);
+    let required = ["plural", "singular", "kind", "listKind"];
+    let wanted = spec.field("names");
+    let names_path = path.child("names");
+    for name in required {
+        if wanted.text(name).is_empty() {
+            errors.required(&names_path.child(name), "");
+        }
+    }
+    names(wanted, &names_path, errors);
+    shared_parts(&form, path, errors);
+    conversion(spec.field("conversion"), &path.child("conversion"), errors);
+}
+
+fn group(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let group = spec.text("group");
+    let path = path.child("group");
+    let wrong = formats::dns_subdomain(group);
+    if group.is_empty() {
+        errors.required(&path, "");
+    } else if !wrong.is_empty() {
+        errors.invalid(&path, group, wrong.join(","));
+    } else if !group.contains('.') {
+        errors.invalid(&path, group, "should be a domain with at least one dot");
+    }
+}
+
+fn scope(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    match spec.text("scope") {
+        "Cluster" | "Namespaced" => {}
+        "" => errors.required(&path.child("scope"), ""),
+        other => errors.not_supported(&path.child("scope"), other, &["Cluster", "Namespaced"]),
+    }
+}
+
+fn schema_of(version: &Value) -> &Value {
+    version.at("schema.openAPIV3Schema")
+}
+
+fn schemas_there(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let shared = form
+        .shared("schema")
+        .is_some_and(|s| s.has("openAPIV3Schema"));
+    if shared {
+        return;
+    }
+    let path = path.child("versions");
+    for (i, version) in form.versions.iter().enumerate() {
+        if !schema_of(version).is_object() {
+            errors.required(&path.index(i).child("schema").child("openAPIV3Schema"), "");
+        }
+    }
+}
+
+fn versions(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let versions_path = path.child("versions");
+    let mut seen = std::collections::HashSet::new();
+    let mut unique = true;
+    for (i, version) in form.versions.iter().enumerate() {
+        let path = versions_path.index(i);
+        let name = version.text("name");
+        unique &= seen.insert(name);
+        let wrong = formats::dns1035_label(name);
+        if !wrong.is_empty() {
+            errors.invalid(&path.child("name"), name, wrong.join(","));
+        }
+        own_parts(form, version, &path, errors);
+    }
+    if !unique {
+        errors.invalid(
+            &versions_path,
+            shown(form),
+            "must contain unique version names",
+        );
+    }
+    if form.versions.iter().filter(|v| v.flag("storage")).count() != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        errors.invalid(&versions_path, shown(form), detail);
+    }
+    if let Some(first) = form.versions.first().map(|v| v.text("name")) {
+        let wrong = formats::dns1035_label(first);
+        if !first.is_empty() && !wrong.is_empty() {
+            errors.invalid(&path.child("version"), first, wrong.join(","));
+        }
+    }
+}
+
+/// What a version does not share with the others.
+fn own_parts(form: &Form<'_>, version: &Value, path: &Path<'_>, errors: &mut Errors) {
+    fields::deprecation(version, path, errors);
+    let has_status = version.at("subresources.status").is_object();
+    if form.shared("schema").is_none() {
+        let schema_path = path.child("schema");
+        schema::validate(
+            schema_of(version),
+            has_status,
+            &schema_path.child("openAPIV3Schema"),
+            errors,
+        );
+    }
+    if form.shared("subresources").is_none() {
+        fields::subresources(
+            version.field("subresources"),
+            &path.child("subresources"),
+            errors,
+        );
+    }
+    if form.shared("additionalPrinterColumns").is_none() {
+        let columns = version.items("additionalPrinterColumns");
+        fields::columns(columns, &path.child("additionalPrinterColumns"), errors);
+    }
+    if form.shared("selectableFields").is_none() {
+        let selectable = version.items("selectableFields");
+        fields::selectable(
+            selectable,
+            schema_of(version),
+            &path.child("selectableFields"),
+            errors,
+        );
+    }
+}
+
+/// What all versions share.
+fn shared_parts(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let any_status = form
+        .versions
+        .iter()
+        .any(|v| v.at("subresources.status").is_object());
+    if let Some(shared) = form.shared("schema") {
+        let schema_path = path.child("validation");
+        let schema = shared.field("openAPIV3Schema");
+        schema::validate(
+            schema,
+            any_status,
+            &schema_path.child("openAPIV3Schema"),
+            errors,
+        );
+    }
+    if let Some(shared) = form.shared("subresources") {
+        fields::subresources(shared, &path.child("subresources"), errors);
+    }
+    if let Some(shared) = form.shared("additionalPrinterColumns") {
+        let columns = shared.as_array().map_or(&[][..], Vec::as_slice);
+        fields::columns(columns, &path.child("additionalPrinterColumns"), errors);
+    }
+    if let Some(shared) = form.shared("selectableFields") {
+        let selectable = shared.as_array().map_or(&[][..], Vec::as_slice);
+        let schema = form.versions.first().map_or(&Value::Null, schema_of);
+        fields::selectable(selectable, schema, &path.child("selectableFields"), errors);
+    }
+}
+
+/// The versions as Kubernetes' internal form writes them, for messages that show them whole.
+fn shown(form: &Form<'_>) -> Value {
+    let part = |version: &Value, name: &str| {
+        if form.shared(name).is_some() {
+            Value::Null
+        } else {
+            version.field(name).clone()
+        }
+    };
+    form.versions
+        .iter()
+        .map(|version| {
+            json!({
+                "Name": version.text("name"),
+                "Served": version.flag("served"),
+                "Storage": version.flag("storage"),
+                "Deprecated": version.flag("deprecated"),
+                "DeprecationWarning": version.field("deprecationWarning"),
+                "Schema": part(version, "schema"),
+                "Subresources": part(version, "subresources"),
+                "AdditionalPrinterColumns": part(version, "additionalPrinterColumns"),
+                "SelectableFields": part(version, "selectableFields"),
+            })
+        })
+        .collect()
+}
+
+fn names(names: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let mut check = |name: &str, text: &str, mixed: bool, path: &Path<'_>| {
+        let lower = if mixed {
+            text.to_lowercase()
+        } else {
+            text.to_owned()
+        };
+        let wrong = formats::dns1035_label(&lower).join(",");
+        if text.is_empty() || wrong.is_empty() {
+            return;
+        }
+        let before = if mixed {
+            "may have mixed case, but should otherwise match: "
+        } else {
+            ""
+        };
+        let path = if name.is_empty() {
+            *path
+        } else {
+            path.child(name)
+        };
+        errors.invalid(&path, text, format!("{before}{wrong}"));
+    };
+    check("plural", names.text("plural"), false, path);
+    check("singular", names.text("singular"), false, path);
+    check("kind", names.text("kind"), true, path);
+    check("listKind", names.text("listKind"), true, path);
+    let list = |name: &str| {
+        names
+            .items(name)
+            .iter()
+            .filter_map(Value::as_str)
+            .enumerate()
+    };
+    for (i, short) in list("shortNames") {
+        check("", short, false, &path.child("shortNames").index(i));
+    }
+    let kind = names.text("kind");
+    if !kind.is_empty() && kind == names.text("listKind") {
+        let detail = "kind and listKind may not be the same";
+        errors.invalid(&path.child("listKind"), kind, detail);
+    }
+    for (i, category) in list("categories") {
+        let wrong = formats::dns1035_label(category).join(",");
+        if !wrong.is_empty() {
+            errors.invalid(&path.child("categories").index(i), category, wrong);
+        }
+    }
+}
+
+fn conversion(conversion: &Value, path: &Path<'_>, errors: &mut Errors) {
+    if !conversion.is_object() {
+        return;
+    }
+    match conversion.text("strategy") {
+        "None" => {}
+        "Webhook" => {
+            webhook(conversion.field("webhook"), path, errors);
+            return;
+        }
+        "" => errors.required(&path.child("strategy"), ""),
+        other => errors.not_supported(&path.child("strategy"), other, &["None", "Webhook"]),
+    }
+    let hook = conversion.field("webhook");
+    if hook.has("clientConfig") {
+        let detail = "should not be set when strategy is not set to Webhook";
+        errors.forbidden(&path.child("webhookClientConfig"), detail);
+    }
+    if !hook.items("conversionReviewVersions").is_empty() {
+        let detail = "should not be set when strategy is not set to Webhook";
+        errors.forbidden(&path.child("conversionReviewVersions"), detail);
+    }
+}
+
+fn webhook(hook: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let config = hook.field("clientConfig");
+    let config_path = path.child("webhookClientConfig");
+    if !config.is_object() {
+        errors.required(&config_path, "required when strategy is set to Webhook");
+    } else if config.has("url") == config.has("service") {
+        errors.required(&config_path, "exactly one of url or service is required");
+    } else if config.has("service") {
+        for name in ["name", "namespace"] {
+            if config["service"].text(name).is_empty() {
+                let detail = format!("service {name} is required");
+                errors.required(&config_path.child("service").child(name), &detail);
+            }
+        }
+    }
+    let versions = hook.items("conversionReviewVersions");
+    let versions_path = path.child("conversionReviewVersions");
+    if versions.is_empty() {
+        errors.required(&versions_path, "");
+    } else if !versions.iter().any(|v| v == "v1" || v == "v1beta1") {
+        let detail = "must include at least one of v1, v1beta1";
+        errors.invalid(&versions_path, versions.to_vec(), detail);
+    }
+}
+
+fn stored_versions(crd: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let stored = crd["status"].items("storedVersions");
+    if stored.is_empty() {
+        let shown = crd.at("status.storedVersions").clone();
+        errors.invalid(path, shown, "must have at least one stored version");
+        return;
+    }
+    let versions = crd["spec"].items("versions");
+    for version in versions.iter().filter(|v| v.flag("storage")) {
+        let name = version.field("name");
+        if !stored.contains(name) {
+            let detail = format!("must have the storage version {}", version.text("name"));
+            errors.invalid(path, stored.to_vec(), detail);
+        }
+    }
+    for (i, name) in stored.iter().enumerate() {
+        if !versions.iter().any(|v| v.field("name") == name) {
+            let shown = name.as_str().unwrap_or("");
+            errors.invalid(
+                &path.index(i),
+                shown,
+                format!(
+                    "missing from spec.versions; {shown} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {shown} and removes {shown} from status.storedVersions"
+                ),
+            );
+        }
+    }
+}
+
+fn immutable_parts(spec: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let before = old.field("spec");
+    let conditions = old["status"].items("conditions");
+    let established = conditions
+        .iter()
+        .any(|c| c.text("type") == "Established" && c.text("status") == "True");
+    let names = path.child("names");
+    if established {
+        metadata::immutable(
+            spec.field("scope"),
+            before.field("scope"),
+            &path.child("scope"),
+            errors,
+        );
+        metadata::immutable(
+            spec.at("names.kind"),
+            before.at("names.kind"),
+            &names.child("kind"),
+            errors,
+        );
+    }
+    metadata::immutable(
+        spec.field("group"),
+        before.field("group"),
+        &path.child("group"),
+        errors,
+    );
+    metadata::immutable(
+        spec.at("names.plural"),
+        before.at("names.plural"),
+        &names.child("plural"),
+        errors,
+    );
+}
+
+/// Groups under `k8s.io` and `kubernetes.io` belong to the community: a definition there says who approved it.
+fn approval(crd: &Value, old: Option<&Value>, errors: &mut Errors) {
+    const ANNOTATION: &str = "api-approved.kubernetes.io";
+    let group = crd["spec"].text("group");
+    let protected = ["k8s.io", "kubernetes.io"]
+        .into_iter()
+        .any(|owner| group == owner || group.ends_with(&format!(".{owner}")));
+    let value = crd["metadata"]["annotations"].text(ANNOTATION);
+    let unchanged = old.is_some_and(|old| old["metadata"]["annotations"].text(ANNOTATION) == value);
+    if !protected || unchanged || value.starts_with("unapproved") {
+        return;
+    }
+    let path = Path::root("metadata");
+    let path = path.child("annotations");
+    let path = path.key(ANNOTATION);
+    let is_url = value.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/')
+    });
+    if value.is_empty() {
+        let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
+        errors.required(&path, detail);
+    } else if !is_url {
+        let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\" with either a URL or a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111";
+        errors.invalid(&path, value, detail);
+    }
+}
+
+#[cfg(test)]
+mod tests;
