@@ -16,12 +16,14 @@ mod discovery;
 mod error;
 mod expectations;
 mod gc;
+mod job;
 mod namespace;
 mod patch;
 mod pods;
 mod replicaset;
 mod service_account;
 mod slow_start;
+mod ttl;
 
 use std::time::Duration;
 
@@ -68,14 +70,14 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::GarbageCollector => gc::start(ctx),
         Controller::Deployment => deployment::start(ctx),
         Controller::ReplicaSet => replicaset::start(ctx),
-        Controller::Job => {}
+        Controller::Job => job::start(ctx),
         Controller::DaemonSet => {}
         Controller::ServiceAccount => service_account::start_accounts(ctx),
         Controller::RootCa => service_account::start_root_ca(ctx),
         Controller::NodeLifecycle => {}
         Controller::TaintEviction => {}
         Controller::PodGc => {}
-        Controller::TtlAfterFinished => {}
+        Controller::TtlAfterFinished => ttl::start(ctx),
         Controller::EndpointSlice => {}
     }
 }
