@@ -84,13 +84,18 @@ pub(crate) fn merge_objects(
     }
     retain_keys(&mut doc, &mut patch)?;
     order_lists(ty, &mut doc, &mut patch)?;
-    for (key, change) in patch {
-        let (key, deletes) = match key.strip_prefix(DELETE_FROM) {
-            Some(list) => (list.to_owned(), true),
-            None if key == DELETE_FROM.trim_end_matches('/') => return Err(bad(BAD_PRIMITIVE)),
-            None => (key, false),
+    // What is deleted from a list goes last, so that it is gone even if the same patch adds it.
+    let is_deletion = |key: &str| key.starts_with(DELETE_FROM.trim_end_matches('/'));
+    let (deletions, changes): (Vec<_>, Vec<_>) =
+        patch.into_iter().partition(|(key, _)| is_deletion(key));
+    for (key, change) in changes {
+        merge_field(ty, &mut doc, key, change, false)?;
+    }
+    for (key, change) in deletions {
+        let Some(list) = key.strip_prefix(DELETE_FROM) else {
+            return Err(bad(BAD_PRIMITIVE));
         };
-        merge_field(ty, &mut doc, key, change, deletes)?;
+        merge_field(ty, &mut doc, list.to_owned(), change, true)?;
     }
     Ok(doc)
 }
@@ -202,7 +207,14 @@ fn order_lists(
         let change = take(patch)?;
         let rule = ListRule::of(lookup(ty, key)?);
         lists::check_order(&rule, change.as_deref().unwrap_or(&[]), &order)?;
-        let merged = match (before.clone(), change) {
+        if before.is_some() || change.is_some() {
+            lists::item_type(
+                before.as_deref().unwrap_or(&[]),
+                change.as_deref().unwrap_or(&[]),
+            )?;
+        }
+        let stood = lists::standing(&rule, before.as_deref().unwrap_or(&[]), change.as_deref());
+        let merged = match (before, change) {
             (None, None) => continue,
             (Some(before), None) => before,
             (None, Some(change)) => match without_directives(Value::Array(change)) {
@@ -214,7 +226,7 @@ fn order_lists(
             }
             (Some(_), Some(change)) => change,
         };
-        let in_order = ordered(&rule, merged, &order, before.as_deref().unwrap_or(&[]))?;
+        let in_order = ordered(&rule, merged, &order, &stood)?;
         doc.insert(key.to_owned(), Value::Array(in_order));
     }
     Ok(())

@@ -3,3 +3,4 @@ use cedge_schema::{TypeRef, Types};
 use serde_json::json;
 
 mod exchanges;
+mod laws;

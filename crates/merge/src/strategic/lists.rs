@@ -55,7 +55,7 @@ pub(super) fn merge_lists(
         return Ok(before);
     }
     if item_type(&before, &change)? != "map[string]interface {}" {
-        return Ok(merge_scalars(before, change, deletes));
+        return Ok(merge_scalars(before, &change, deletes));
     }
     if rule.key.is_none() {
         return Err(PatchError::Other(format!(
@@ -73,7 +73,7 @@ pub(super) fn merge_lists(
 }
 
 /// The common type of all items of both lists.
-fn item_type(before: &[Value], change: &[Value]) -> Result<&'static str, PatchError> {
+pub(super) fn item_type(before: &[Value], change: &[Value]) -> Result<&'static str, PatchError> {
     let mut found = None;
     for item in before.iter().chain(change) {
         let this = go::type_of(item);
@@ -97,7 +97,7 @@ fn item_type(before: &[Value], change: &[Value]) -> Result<&'static str, PatchEr
     found.ok_or_else(|| PatchError::Other("no elements in any of the given slices".to_owned()))
 }
 
-fn merge_scalars(before: Vec<Value>, change: Vec<Value>, deletes: bool) -> Vec<Value> {
+fn merge_scalars(before: Vec<Value>, change: &[Value], deletes: bool) -> Vec<Value> {
     let changed: HashSet<String> = change.iter().map(Value::to_string).collect();
     if deletes {
         let kept = before.into_iter();
@@ -115,7 +115,7 @@ fn merge_scalars(before: Vec<Value>, change: Vec<Value>, deletes: bool) -> Vec<V
     let mut seen = HashSet::new();
     let all = before.iter().cloned().chain(change.iter().cloned());
     let merged = all.filter(|item| seen.insert(item.to_string())).collect();
-    ordered(&rule, merged, &change, &before).expect("scalars have an identity")
+    ordered(&rule, merged, change, &before).expect("scalars have an identity")
 }
 
 /// Takes the items with `$patch` out of the change and does what they say.
@@ -188,6 +188,53 @@ fn merge_items(
         }
     }
     Ok(items)
+}
+
+/// The order in which the object's items stand when a patch orders them explicitly: an item that the patch adds takes
+/// the place of one that it deletes, as in Kubernetes, which reuses the freed room at the end of the list.
+pub(super) fn standing(
+    rule: &ListRule<'_>,
+    before: &[Value],
+    change: Option<&[Value]>,
+) -> Vec<Value> {
+    let change = change.unwrap_or(&[]);
+    let directive = |item: &Value| {
+        item.get(DIRECTIVE)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let any_replace = change
+        .iter()
+        .any(|item| directive(item).as_deref() == Some("replace"));
+    if rule.key.is_none() || any_replace {
+        return before.to_vec();
+    }
+    let identities = |wanted: Option<&str>| -> HashSet<String> {
+        let items = change
+            .iter()
+            .filter(|item| directive(item).as_deref() == wanted);
+        items.filter_map(|item| rule.identity(item).ok()).collect()
+    };
+    let deleted = identities(Some("delete"));
+    let is_deleted = |item: &&Value| {
+        rule.identity(item)
+            .is_ok_and(|name| deleted.contains(&name))
+    };
+    let mut out: Vec<Value> = before
+        .iter()
+        .filter(|item| !is_deleted(item))
+        .cloned()
+        .collect();
+    let known: HashSet<String> = out
+        .iter()
+        .filter_map(|item| rule.identity(item).ok())
+        .collect();
+    let is_new = |item: &&Value| {
+        directive(item).is_none() && rule.identity(item).is_ok_and(|name| !known.contains(&name))
+    };
+    out.extend(change.iter().filter(is_new).cloned());
+    out.truncate(before.len());
+    out
 }
 
 /// Brings merged items into order: those of the patch as `order` has them, the others as they stood in the object.

@@ -153,9 +153,9 @@ impl Walk {
                     Ok(step) => {
                         let sides = all.entry(step).or_default();
                         if side == 0 {
-                            sides.0.push(item)
+                            sides.0.push(item);
                         } else {
-                            sides.1.push(item)
+                            sides.1.push(item);
                         }
                     }
                     Err(text) => self.problem(Problem::here(format!("element {at}: {text}"))),
