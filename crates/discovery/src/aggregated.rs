@@ -10,16 +10,17 @@ pub(crate) fn core(catalog: &Catalog) -> Value {
         name: "",
         versions: vec!["v1"],
     };
-    list(vec![item(catalog, &core)])
+    list(&[item(catalog, &core)])
 }
 
 /// `/apis`.
 pub(crate) fn groups(catalog: &Catalog) -> Value {
     let groups = catalog.groups();
-    list(groups.iter().map(|g| item(catalog, g)).collect())
+    let items: Vec<Value> = groups.iter().map(|g| item(catalog, g)).collect();
+    list(&items)
 }
 
-fn list(items: Vec<Value>) -> Value {
+fn list(items: &[Value]) -> Value {
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",

@@ -30,9 +30,9 @@ pub struct Resource {
     pub categories: Vec<Text>,
     /// Whether objects live in a namespace.
     pub namespaced: bool,
-    /// What it answers to, in alphabetical order.
+    /// What it answers to, in Kubernetes' order.
     pub verbs: Vec<Text>,
-    /// Parts with a path of their own, in alphabetical order.
+    /// Parts with a path of their own, in Kubernetes' order.
     pub subresources: Vec<Subresource>,
     /// The schema of a custom resource; built-in ones have theirs in the table of types.
     pub custom: Option<Value>,
@@ -51,7 +51,7 @@ pub struct Subresource {
     pub version: Text,
     /// Kind of what it speaks.
     pub kind: Text,
-    /// What it answers to, in alphabetical order.
+    /// What it answers to.
     pub verbs: Vec<Text>,
 }
 
@@ -229,7 +229,7 @@ impl Resource {
             empty if empty.is_empty() => format!("{}List", own.2),
             given => given,
         };
-        let parts = [(custom.scale, scale), (custom.status, status)];
+        let parts = [(custom.status, status), (custom.scale, scale)];
         Self {
             group: own.0,
             version: own.1,
@@ -241,12 +241,12 @@ impl Resource {
             categories: texts(custom.categories),
             namespaced: custom.namespaced,
             verbs: verbs(&[
-                "create",
                 "delete",
                 "deletecollection",
                 "get",
                 "list",
                 "patch",
+                "create",
                 "update",
                 "watch",
             ]),

@@ -41,12 +41,16 @@ pub(crate) fn resources(catalog: &Catalog, group: &str, version: &str) -> Option
             std::iter::once(entry(resource)).chain(parts.map(|s| part(resource, s)))
         })
         .collect();
-    Some(json!({
+    let mut list = json!({
         "kind": "APIResourceList",
-        "apiVersion": "v1",
         "groupVersion": group_version(group, version),
         "resources": entries,
-    }))
+    });
+    // Of the core group Kubernetes leaves this out.
+    if !group.is_empty() {
+        list["apiVersion"] = "v1".into();
+    }
+    Some(list)
 }
 
 fn described(group: &Group<'_>) -> Value {

@@ -24,6 +24,7 @@ pub(crate) mod well_known {
     pub(crate) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
     pub(crate) const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
     pub(crate) const RESOURCE_LIST: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList";
+    pub(crate) const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
     pub(crate) const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 }
 
@@ -95,8 +96,20 @@ pub(crate) fn list_schema_of(resource: &Resource) -> Option<String> {
 
 /// The names of the built-in schemas that these paths speak. (Custom ones are added by `custom`.)
 pub(crate) fn spoken(paths: &[Path]) -> Vec<String> {
-    let operations = paths.iter().flat_map(|p| p.operations.values());
-    operations
+    let operations = || paths.iter().flat_map(|p| p.operations.values());
+    let watchable = |o: &Operation| {
+        matches!(
+            o.response,
+            Response::Object {
+                watchable: true,
+                ..
+            }
+        )
+    };
+    let event = operations()
+        .any(watchable)
+        .then(|| well_known::WATCH_EVENT.to_owned());
+    operations()
         .flat_map(|o| {
             let request = o.request.as_ref().map(|r| r.schema.clone());
             let response = match &o.response {
@@ -105,5 +118,6 @@ pub(crate) fn spoken(paths: &[Path]) -> Vec<String> {
             };
             request.into_iter().chain(response)
         })
+        .chain(event)
         .collect()
 }

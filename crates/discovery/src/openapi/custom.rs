@@ -25,18 +25,23 @@ pub(super) fn schemas(
     };
     let property = |of: &str, name: &str| {
         let definition = definitions.definition(of, dialect);
-        definition.map_or(Value::Null, |d| d["properties"][name].clone())
+        let mut property = definition.map_or(Value::Null, |d| d["properties"][name].clone());
+        property.as_object_mut().map(|p| p.remove("default"));
+        property
     };
     let mut object = match &resource.custom {
         Some(Value::Object(schema)) => schema.clone(),
         _ => Map::new(),
     };
+    // The older dialect has no word for "and anything else", so there an open schema names no fields at all.
+    let is_open = object.get(PRESERVE) == Some(&Value::Bool(true));
     if dialect == Dialect::V2 {
         simplify(&mut object);
     }
     object.insert("type".to_owned(), "object".into());
-    // A schema without fields that keeps everything stays open: naming three fields would look as if these were all.
-    if object.contains_key("properties") || !object.contains_key(PRESERVE) {
+    if dialect == Dialect::V2 && is_open {
+        object.retain(|key, _| key == "type" || key == "description");
+    } else {
         let fields = object.entry("properties").or_insert_with(|| json!({}));
         for field in ["apiVersion", "kind", "metadata"] {
             fields[field] = property(LIKE, field);
@@ -50,6 +55,9 @@ pub(super) fn schemas(
     };
     let more =
         "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+    let mut list_metadata = property(LIKE_LIST, "metadata");
+    list_metadata["description"] =
+        format!("Standard list metadata. More info: {more}#types-kinds").into();
     let list = json!({
         "description": format!("{} is a list of {}", resource.list_kind, resource.kind),
         "type": "object",
@@ -62,7 +70,7 @@ pub(super) fn schemas(
                 "items": {"$ref": own},
             },
             "kind": property(LIKE_LIST, "kind"),
-            "metadata": property(LIKE_LIST, "metadata"),
+            "metadata": list_metadata,
         },
         GVK: spoken(resource, &resource.list_kind),
     });
@@ -72,7 +80,7 @@ pub(super) fn schemas(
 const GVK: &str = "x-kubernetes-group-version-kind";
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 /// What Swagger 2.0 does not know.
-const NEWER: [&str; 5] = ["allOf", "anyOf", "not", "nullable", "oneOf"];
+const NEWER: [&str; 6] = ["allOf", "anyOf", "default", "not", "nullable", "oneOf"];
 
 fn spoken(resource: &Resource, kind: &str) -> Value {
     json!([{"group": resource.group, "kind": kind, "version": resource.version}])
@@ -84,7 +92,6 @@ fn simplify(schema: &mut Map<String, Value>) {
     let is_open = schema.get(PRESERVE) == Some(&Value::Bool(true));
     let is_either = schema.contains_key("x-kubernetes-int-or-string");
     if is_open || is_either {
-        // Clients that check by this document know no open fields.
         schema.retain(|key, _| key == "description" || key.starts_with("x-"));
         return;
     }

@@ -162,7 +162,10 @@ impl<'a> Writer<'a> {
             suffix: &suffix,
             namespaced: resource.namespaced,
             named: true,
-            kind: if is_own { kind } else { part.kind.as_ref() },
+            kind: match is_own || resource.is_custom {
+                true => kind,
+                false => part.kind.as_ref(),
+            },
         };
         let schema = match is_own && resource.is_custom {
             true => Some(self.schema.clone()),
@@ -174,7 +177,7 @@ impl<'a> Writer<'a> {
         if part.kind.ends_with("Options") {
             for (method, _) in METHODS.iter().filter(|(_, verb)| has(verb)) {
                 let operation = self.connect(&place, part, method);
-                operations.insert(*method, speaking(operation, part));
+                operations.insert(*method, self.speaking(operation, part));
             }
         } else if name == "log" {
             let mut log = self.read(&place, format!("read {of}"));
@@ -186,23 +189,23 @@ impl<'a> Writer<'a> {
             if has("get") {
                 let mut read = self.read(&place, format!("read {of}"));
                 read.response = object(&schema);
-                operations.insert("get", speaking(read, part));
+                operations.insert("get", self.speaking(read, part));
             }
             if has("update") {
                 let replace = self.replace(&place, format!("replace {of}"), &schema);
-                operations.insert("put", speaking(replace, part));
+                operations.insert("put", self.speaking(replace, part));
             }
             if has("patch") {
                 let text = format!("partially update {of}");
                 let patch = self.patch(&place, text, &schema);
-                operations.insert("patch", speaking(patch, part));
+                operations.insert("patch", self.speaking(patch, part));
             }
             if has("create") {
                 let mut create = self.create(&place);
-                create.description = format!("create {name} of a {kind}");
+                create.description = format!("create {name} of {}", one(kind));
                 create.request = Some(body(&schema));
                 create.response = object(&schema);
-                operations.insert("post", speaking(create, part));
+                operations.insert("post", self.speaking(create, part));
             }
         }
         (!operations.is_empty()).then(|| Path {
@@ -213,21 +216,22 @@ impl<'a> Writer<'a> {
 
     fn list(&self, place: &Place<'_>) -> Operation {
         let mut operation = self.operation("list", "list", place, with::common(with::LIST));
-        operation.description = format!("list or watch objects of kind {}", place.kind);
+        let watchable = self.resource.has_verb("watch");
+        let watch = match watchable && !self.resource.is_custom {
+            true => " or watch",
+            false => "",
+        };
+        operation.description = format!("list{watch} objects of kind {}", place.kind);
         operation.response = Response::Object {
             schema: self.list.clone(),
-            watchable: true,
+            watchable,
         };
         operation
     }
 
     fn create(&self, place: &Place<'_>) -> Operation {
         let mut operation = self.operation("create", "post", place, with::common(with::WRITE));
-        let article = match place.kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
-            true => "an",
-            false => "a",
-        };
-        operation.description = format!("create {article} {}", place.kind);
+        operation.description = format!("create {}", one(place.kind));
         operation.request = Some(body(&self.schema));
         operation.codes = CREATED_OR_ACCEPTED;
         operation
@@ -266,9 +270,13 @@ impl<'a> Writer<'a> {
 
     fn delete(&self, place: &Place<'_>) -> Operation {
         let mut operation = self.operation("delete", "delete", place, with::common(with::DELETE));
-        operation.description = format!("delete a {}", place.kind);
+        operation.description = format!("delete {}", one(place.kind));
         operation.request = Some(options());
-        operation.response = object(well_known::STATUS);
+        let resource = self.resource;
+        let place = (resource.group.as_ref(), resource.plural.as_ref());
+        if resource.is_custom || !RETURNED.contains(&place) {
+            operation.response = object(well_known::STATUS);
+        }
         operation.codes = ACCEPTED;
         operation
     }
@@ -339,6 +347,18 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// What a subresource speaks; of custom resources always the resource's own kind.
+    fn speaking(&self, operation: Operation, part: &Subresource) -> Operation {
+        if self.resource.is_custom {
+            return operation;
+        }
+        let text = |t: &str| t.to_owned();
+        Operation {
+            speaks: Some((text(&part.group), text(&part.version), text(&part.kind))),
+            ..operation
+        }
+    }
+
     fn id(&self, verb: &str, middle: &str, place: &Place<'_>) -> String {
         let resource = self.resource;
         let space = if place.namespaced { "Namespaced" } else { "" };
@@ -357,6 +377,36 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Deleting these answers with the object, not with a `Status`.
+const RETURNED: [(&str, &str); 16] = [
+    ("", "persistentvolumeclaims"),
+    ("", "persistentvolumes"),
+    ("", "pods"),
+    ("", "podtemplates"),
+    ("", "resourcequotas"),
+    ("", "serviceaccounts"),
+    ("", "services"),
+    ("resource.k8s.io", "deviceclasses"),
+    ("resource.k8s.io", "resourceclaims"),
+    ("resource.k8s.io", "resourceclaimtemplates"),
+    ("resource.k8s.io", "resourceslices"),
+    ("storage.k8s.io", "csidrivers"),
+    ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "storageclasses"),
+    ("storage.k8s.io", "volumeattachments"),
+    ("storage.k8s.io", "volumeattributesclasses"),
+];
+
+/// `a Pod`, `an Event`, `Endpoints`.
+fn one(kind: &str) -> String {
+    let is_many = kind.ends_with('s') && !kind.ends_with("ss");
+    match kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
+        _ if is_many => kind.to_owned(),
+        true => format!("an {kind}"),
+        false => format!("a {kind}"),
+    }
+}
+
 /// HTTP methods with the verbs that they stand for.
 const METHODS: [(&str, &str); 5] = [
     ("delete", "delete"),
@@ -365,14 +415,6 @@ const METHODS: [(&str, &str); 5] = [
     ("post", "create"),
     ("put", "update"),
 ];
-
-fn speaking(operation: Operation, part: &Subresource) -> Operation {
-    let text = |t: &str| t.to_owned();
-    Operation {
-        speaks: Some((text(&part.group), text(&part.version), text(&part.kind))),
-        ..operation
-    }
-}
 
 fn object(schema: &str) -> Response {
     Response::Object {

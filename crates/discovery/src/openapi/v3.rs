@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, Resource, group_version, root_of};
 
 /// Raised when the form of the documents changes, so that clients fetch them again.
 const FORM: u32 = 1;
+const GVK: &str = "x-kubernetes-group-version-kind";
 
 /// `/openapi/v3`. The hashes tell documents of one server apart; they are made of what goes into a document, so that the
 /// index costs no more than reading the catalog.
@@ -66,11 +67,34 @@ pub(super) fn schemas(
         schemas.extend(custom::schemas(resource, &definitions, dialect));
     }
     for name in definitions.closure(wanted.iter().map(String::as_str)) {
-        if let Some(definition) = definitions.definition(name, dialect) {
+        if let Some(mut definition) = definitions.definition(name, dialect) {
+            if dialect == Dialect::V3 {
+                keep_own_kinds(&mut definition, resources);
+            }
             schemas.insert(name.to_owned(), definition);
         }
     }
     schemas
+}
+
+/// A type that every group has as a kind of its own (`DeleteOptions`) is in this document that of this group and of the
+/// core one.
+fn keep_own_kinds(definition: &mut Value, resources: &[&Resource]) {
+    let Some(kinds) = definition.get_mut(GVK).and_then(Value::as_array_mut) else {
+        return;
+    };
+    if kinds.len() > 1 {
+        let own = |group: &str, version: &str| {
+            resources
+                .iter()
+                .any(|r| r.group == group && r.version == version)
+        };
+        kinds.retain(|kind| {
+            let text = |key: &str| kind[key].as_str().unwrap_or_default();
+            let (group, version) = (text("group"), text("version"));
+            (group, version) == ("", "v1") || own(group, version)
+        });
+    }
 }
 
 fn hash(resources: &[&Resource]) -> String {
@@ -149,8 +173,7 @@ fn written(operation: &Operation, shared: &[Value]) -> Value {
         out["x-kubernetes-action"] = action.into();
     }
     if let Some((group, version, kind)) = &operation.speaks {
-        out["x-kubernetes-group-version-kind"] =
-            json!({"group": group, "version": version, "kind": kind});
+        out[GVK] = json!({"group": group, "version": version, "kind": kind});
     }
     out
 }
