@@ -1,0 +1,126 @@
+//! What the server adds to writes, and what it refuses, beyond the rules of a kind: the small table of hooks.
+
+mod namespace;
+mod notice;
+mod pod;
+mod service;
+
+pub(crate) use notice::{Notice, write_notices};
+pub(crate) use service::{Addresses, Reserved};
+
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::call::Call;
+use crate::meta;
+use crate::resource::Resource;
+use crate::status::{Error, Result};
+
+/// Before an object is created; after its defaults, before it is validated.
+pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Result<()> {
+    let resource = &*call.resource;
+    if resource.namespaced {
+        namespace::must_take(api, call, meta::namespace(object), meta::name(object)).await?;
+    }
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "pods") => pod::on_create(api, call, object).await,
+        ("", "namespaces") => {
+            let name = meta::name(object).to_owned();
+            label(object, "kubernetes.io/metadata.name", &name);
+            Ok(())
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            crate::crds::on_create(object);
+            Ok(())
+        }
+        ("rbac.authorization.k8s.io", _) => crate::authz::check_escalation(api, call, object, None),
+        _ => Ok(()),
+    }
+}
+
+/// Before an object is changed; after what a write may not change was put back.
+pub(crate) async fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
+    let resource = &*call.resource;
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "namespaces") => {
+            let name = meta::name(new).to_owned();
+            label(new, "kubernetes.io/metadata.name", &name);
+            Ok(())
+        }
+        ("rbac.authorization.k8s.io", _) => {
+            crate::authz::check_escalation(api, call, new, Some(old))
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            crate::crds::on_update(api, new, old);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Before an object is deleted.
+pub(crate) async fn on_delete(_api: &Api, call: &Call, object: &Value) -> Result<()> {
+    let resource = &*call.resource;
+    if resource.is("", "namespaces") && namespace::IMMORTAL.contains(&meta::name(object)) {
+        return Err(Error::Forbidden(
+            resource.about(meta::name(object)),
+            "this namespace may not be deleted".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// After an object was validated, directly before it is stored: takes what only one may have.
+pub(crate) async fn reserve(
+    api: &Api,
+    call: &Call,
+    new: &mut Value,
+    old: Option<&Value>,
+    dry_run: bool,
+) -> Result<Reserved> {
+    if call.resource.is("", "services") && call.request.subresource.is_empty() {
+        return api.addresses.reserve(api, new, old, dry_run).await;
+    }
+    Ok(Reserved::nothing())
+}
+
+/// After an object was created.
+pub(crate) fn created(api: &Api, call: &Call, object: &Value) {
+    let resource = &*call.resource;
+    let unattended = api
+        .config
+        .unattended
+        .iter()
+        .any(|u| resource.is(&u.group, &u.plural));
+    if unattended {
+        api.notice(Notice::no_controller(resource, object));
+    }
+}
+
+/// After an object has gone.
+pub(crate) fn deleted(_api: &Api, resource: &Resource, object: &Value) {
+    tracing::debug!(
+        group = resource.group,
+        resource = resource.plural,
+        namespace = meta::namespace(object),
+        name = meta::name(object),
+        "object is gone"
+    );
+}
+
+/// Whether an object that nothing in its metadata holds may go.
+pub(crate) fn may_go(resource: &Resource, object: &Value) -> bool {
+    let held = object["spec"]["finalizers"]
+        .as_array()
+        .is_some_and(|f| !f.is_empty());
+    !(resource.is("", "namespaces") && held)
+}
+
+fn label(object: &mut Value, key: &str, value: &str) {
+    let metadata = meta::of(object);
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if !labels.is_object() {
+        *labels = json!({});
+    }
+    labels[key] = json!(value);
+}

@@ -1,0 +1,171 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use cedge_store::{CommitError, Durability, Expect, Key, Txn, Write};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::admission::Notice;
+use crate::authz::Authorizer;
+use crate::cache::{Cache, KindCache, Object, key_of};
+use crate::config::Config;
+use crate::meta;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::resource::Resource;
+use crate::status::{Error, Result};
+use crate::stored;
+
+/// The parts of a running API server.
+pub(crate) struct Api {
+    pub(crate) config: Config,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) addresses: crate::admission::Addresses,
+    pub(crate) limits: crate::limits::Limits,
+    pub(crate) documents: crate::documents::Documents,
+    /// Events that wait to be written.
+    pub(crate) notices: mpsc::Sender<Notice>,
+    pub(crate) tasks: cedge_tasks::Group,
+    pub(crate) ready: cedge_tasks::Readiness,
+}
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum WriteFailure {
+    /// Somebody else wrote meanwhile.
+    Conflict,
+    Other(Error),
+}
+
+// === impl Api ===
+
+impl Api {
+    /// The newest state of an object.
+    pub(crate) async fn get(&self, kind: &KindCache, path: &str) -> Result<Option<Arc<Object>>> {
+        self.cache.fresh().await?;
+        Ok(kind.get(path))
+    }
+
+    /// The newest state of an object of a built-in kind, decoded.
+    pub(crate) async fn read(
+        &self,
+        group: &str,
+        plural: &str,
+        path: &str,
+    ) -> Result<Option<Value>> {
+        let object = self.get(&self.cache.kind(group, plural), path).await?;
+        object.map(|o| o.value()).transpose()
+    }
+
+    /// Creates an object, given in the version in which it is stored; its revision.
+    pub(crate) async fn insert(
+        &self,
+        resource: &Resource,
+        object: &Value,
+    ) -> Result<u64, WriteFailure> {
+        let key = key(resource, object);
+        let write = Write::put(key.clone(), stored::encode(object));
+        self.commit(resource, key, Expect::Absent, write).await
+    }
+
+    /// Replaces what a revision wrote; the new revision.
+    pub(crate) async fn replace(
+        &self,
+        resource: &Resource,
+        object: &Value,
+        revision: u64,
+    ) -> Result<u64, WriteFailure> {
+        let key = key(resource, object);
+        let write = Write::put(key.clone(), stored::encode(object));
+        self.commit(resource, key, Expect::At(revision.into()), write)
+            .await
+    }
+
+    /// Removes what a revision wrote; the revision of the deletion.
+    pub(crate) async fn remove(
+        &self,
+        resource: &Resource,
+        object: &Value,
+        revision: u64,
+    ) -> Result<u64, WriteFailure> {
+        let key = key(resource, object);
+        let write = Write::delete(key.clone());
+        self.commit(resource, key, Expect::At(revision.into()), write)
+            .await
+    }
+
+    async fn commit(
+        &self,
+        resource: &Resource,
+        key: Key,
+        expect: Expect,
+        write: Write,
+    ) -> Result<u64, WriteFailure> {
+        // A lost renewal of a node's lease is sent again: these alone may be answered before they are on disk.
+        let relaxed = resource.is("coordination.k8s.io", "leases")
+            && key.contains("/kube-node-lease/")
+            && matches!(expect, Expect::At(_));
+        let txn = Txn {
+            expect: vec![(key, expect)],
+            writes: vec![write],
+            durability: if relaxed {
+                Durability::Relaxed
+            } else {
+                Durability::Durable
+            },
+        };
+        match self.cache.store().commit(txn).await {
+            Ok(revision) => Ok(revision.get()),
+            Err(CommitError::Conflict { .. }) => Err(WriteFailure::Conflict),
+            Err(CommitError::Limit(e)) => Err(WriteFailure::Other(Error::TooLarge(e.to_string()))),
+            Err(CommitError::Closed) => Err(WriteFailure::Other(Error::Unavailable(
+                "the server is shutting down".into(),
+            ))),
+            Err(e) => {
+                tracing::error!(error = %e, cause = std::error::Error::source(&e).map(ToString::to_string), "write failed");
+                Err(WriteFailure::Other(Error::internal(format!(
+                    "could not write the store: {e}"
+                ))))
+            }
+        }
+    }
+
+    /// Leaves a notice to be written; when too many wait, it is dropped.
+    pub(crate) fn notice(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            tracing::debug!("an event was dropped: too many wait");
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        cedge_tasks::clock::now()
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+fn key(resource: &Resource, object: &Value) -> Key {
+    let namespace = if resource.namespaced {
+        meta::namespace(object)
+    } else {
+        ""
+    };
+    key_of(resource.cache.name(), namespace, meta::name(object))
+}
+
+// === impl WriteFailure ===
+
+impl From<Error> for WriteFailure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}

@@ -1,0 +1,127 @@
+//! What is there before anybody writes: namespaces, priority classes, the service of the API itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::api::{Api, WriteFailure};
+use crate::meta;
+use crate::status::{Error, Result};
+use crate::verbs::create::new_uid;
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Creates what is missing; what is there stays as it is.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
+    api.cache.fresh().await?;
+    for name in NAMESPACES {
+        ensure(
+            api,
+            ("", "v1", "namespaces"),
+            json!({
+                "kind": "Namespace", "apiVersion": "v1",
+                "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+            }),
+        )
+        .await?;
+    }
+    for (name, value, what) in [
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
+    ] {
+        ensure(api, ("scheduling.k8s.io", "v1", "priorityclasses"), json!({
+            "kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name},
+            "value": value, "description": what,
+        }))
+        .await?;
+    }
+    ensure(api, ("", "v1", "services"), service(api)).await?;
+    if let Some(address) = api.config.advertised {
+        endpoints(api, address).await?;
+    }
+    Ok(())
+}
+
+async fn ensure(api: &Arc<Api>, resource: (&str, &str, &str), mut object: Value) -> Result<()> {
+    let resource = api.registry.built_in(resource.0, resource.1, resource.2);
+    if resource
+        .cache
+        .get(&resource.path(meta::namespace(&object), meta::name(&object)))
+        .is_some()
+    {
+        return Ok(());
+    }
+    let now = cedge_tasks::clock::now_rfc3339();
+    meta::set(&mut object, "uid", new_uid());
+    meta::set(&mut object, "creationTimestamp", now.clone());
+    resource.set_defaults(&mut object);
+    resource.prepare_create(&mut object, &now);
+    match api.insert(&resource, &object).await {
+        Ok(_) | Err(WriteFailure::Conflict) => Ok(()),
+        Err(WriteFailure::Other(error)) => Err(error),
+    }
+}
+
+fn service(api: &Api) -> Value {
+    let ip = api.addresses.first().to_string();
+    let port = api.config.advertised.map_or(6443, |a| a.port());
+    json!({
+        "kind": "Service", "apiVersion": "v1",
+        "metadata": {
+            "name": "kubernetes", "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "type": "ClusterIP", "clusterIP": ip, "clusterIPs": [ip],
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        },
+    })
+}
+
+/// Where the service `kubernetes` leads; follows the advertised address.
+async fn endpoints(api: &Arc<Api>, address: SocketAddr) -> Result<()> {
+    let resource = api
+        .registry
+        .built_in("discovery.k8s.io", "v1", "endpointslices");
+    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    let slice = json!({
+        "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {
+            "name": "kubernetes", "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": family,
+        "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
+    });
+    let Some(current) = resource.cache.get("default/kubernetes") else {
+        return ensure(api, ("discovery.k8s.io", "v1", "endpointslices"), slice).await;
+    };
+    let mut new = current.value()?;
+    if new["endpoints"] == slice["endpoints"] && new["ports"] == slice["ports"] {
+        return Ok(());
+    }
+    for field in ["endpoints", "ports", "addressType"] {
+        new[field] = slice[field].clone();
+    }
+    match api.replace(&resource, &new, current.revision()).await {
+        Ok(_) => Ok(()),
+        Err(WriteFailure::Conflict) => Err(Error::internal(
+            "the endpoints of the API changed meanwhile",
+        )),
+        Err(WriteFailure::Other(error)) => Err(error),
+    }
+}

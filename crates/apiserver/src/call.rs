@@ -1,0 +1,173 @@
+//! One request for objects, with all that its handlers ask about.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use cedge_pki::Identity;
+use http::HeaderMap;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::decode;
+use crate::negotiate::{self, Accepted};
+use crate::query::{FieldValidation, Query, WriteOptions};
+use crate::request::{ResourceRequest, Verb};
+use crate::resource::{Resource, Speaks};
+use crate::status::{Error, Result};
+
+/// A request that is authenticated, authorized, and for a resource that exists.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) identity: Identity,
+    pub(crate) request: ResourceRequest,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) accepted: Accepted,
+    pub(crate) now: Timestamp,
+    /// Sent as `Warning` headers.
+    pub(crate) warnings: Mutex<Vec<String>>,
+}
+
+// === impl Call ===
+
+impl Call {
+    /// A request that the server makes to itself.
+    pub(crate) fn of_server(identity: Identity, resource: Arc<Resource>, now: Timestamp) -> Self {
+        Self {
+            identity,
+            request: ResourceRequest {
+                verb: Verb::Delete,
+                group: resource.group.clone(),
+                version: resource.version.clone(),
+                namespace: String::new(),
+                resource: resource.plural.clone(),
+                name: String::new(),
+                subresource: String::new(),
+                rest: String::new(),
+            },
+            resource,
+            query: Query::default(),
+            headers: HeaderMap::new(),
+            accepted: Accepted::default(),
+            now,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// `namespace/name` of the object that the path names.
+    pub(crate) fn path(&self) -> String {
+        self.resource
+            .path(&self.request.namespace, &self.request.name)
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        let agent = self.headers.get(http::header::USER_AGENT);
+        agent.and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn write_options(&self, kind: &str) -> Result<WriteOptions> {
+        self.query.write_options(kind, self.user_agent())
+    }
+
+    /// Now, as Kubernetes writes times.
+    pub(crate) fn stamp(&self) -> String {
+        stamp(self.now)
+    }
+
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = text.into();
+        if warnings.len() < 20 && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// The object in the body, in the version of the request: of the right kind, with fields of the right types, and
+    /// without unknown ones.
+    pub(crate) fn object(&self, body: &Bytes, options: &WriteOptions) -> Result<Value> {
+        let yaml = negotiate::body_is_yaml(&self.headers)?;
+        let mut object = decode::object(body, yaml)?;
+        let speaks = self.resource.speaks(&self.request.subresource);
+        check_kind(&mut object, &speaks)?;
+        let duplicates = match options.field_validation {
+            FieldValidation::Ignore => Vec::new(),
+            _ if yaml => Vec::new(),
+            _ => cedge_schema::duplicate_fields(body),
+        };
+        self.check_fields(&mut object, &speaks, options, &duplicates)?;
+        Ok(object)
+    }
+
+    /// Refuses wrong types; refuses, warns of, or ignores unknown and duplicate fields; removes the unknown ones.
+    pub(crate) fn check_fields(
+        &self,
+        object: &mut Value,
+        speaks: &Speaks,
+        options: &WriteOptions,
+        duplicates: &[String],
+    ) -> Result<()> {
+        let cannot = |why: String| {
+            let (kind, version) = (&speaks.kind, &speaks.version);
+            Error::BadRequest(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+            ))
+        };
+        self.resource.check_types(speaks, object).map_err(cannot)?;
+        let unknown = self.resource.prune(speaks, object);
+        let mistakes = unknown
+            .iter()
+            .map(|path| format!("unknown field \"{path}\""));
+        let mut mistakes: Vec<String> = mistakes.collect();
+        mistakes.extend(
+            duplicates
+                .iter()
+                .map(|path| format!("duplicate field \"{path}\"")),
+        );
+        match options.field_validation {
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => mistakes.into_iter().for_each(|m| self.warn(m)),
+            FieldValidation::Strict if mistakes.is_empty() => {}
+            FieldValidation::Strict => {
+                let why = format!("strict decoding error: {}", mistakes.join(", "));
+                return Err(if self.resource.is_custom() {
+                    Error::BadRequest(why)
+                } else {
+                    cannot(why)
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A point in time, as Kubernetes writes it.
+pub(crate) fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Checks what a body says it is, and fills it in where it says nothing.
+fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
+    let expected = speaks.api_version();
+    match object["apiVersion"].as_str().unwrap_or_default() {
+        "" => object["apiVersion"] = json!(expected),
+        given if given == expected => {}
+        given => {
+            return Err(Error::BadRequest(format!(
+                "the API version in the data ({given}) does not match the expected API version ({expected})"
+            )));
+        }
+    }
+    match object["kind"].as_str().unwrap_or_default() {
+        "" => object["kind"] = json!(speaks.kind),
+        given if given == speaks.kind => {}
+        given => {
+            let (kind, version) = (&speaks.kind, &speaks.version);
+            return Err(Error::BadRequest(format!(
+                "{given} in version \"{version}\" cannot be handled as a {kind}: no kind \"{given}\" is registered \
+                 here for version \"{expected}\""
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! CustomResourceDefinitions: what they define is served a moment after they are written.
+
+mod controller;
+mod version;
+
+pub(crate) use controller::run;
+pub(crate) use version::CustomVersion;
+
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::cache::Cache;
+use crate::meta;
+use crate::registry::Registry;
+
+pub(crate) const GROUP: &str = "apiextensions.k8s.io";
+pub(crate) const PLURAL: &str = "customresourcedefinitions";
+/// Holds a definition until its objects are gone.
+pub(crate) const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// A new definition is held until its objects are gone.
+pub(crate) fn on_create(definition: &mut Value) {
+    let mut finalizers = meta::finalizers(definition);
+    if !finalizers.iter().any(|f| f == FINALIZER) {
+        finalizers.push(FINALIZER.into());
+    }
+    meta::set_finalizers(definition, finalizers);
+}
+
+/// Whoever writes a definition may not drop that hold.
+pub(crate) fn on_update(_api: &Api, new: &mut Value, old: &Value) {
+    let held = meta::finalizers(old).iter().any(|f| f == FINALIZER);
+    if held && !meta::is_deleting(old) {
+        on_create(new);
+    }
+}
+
+/// Serves what a definition defines, or no longer.
+pub(crate) fn serve(registry: &Registry, cache: &Cache, definition: &Value, deleted: bool) {
+    let group = definition["spec"]["group"].as_str().unwrap_or_default();
+    let plural = definition["spec"]["names"]["plural"]
+        .as_str()
+        .unwrap_or_default();
+    let established = is_true(definition, "Established");
+    let versions = if deleted || !established {
+        Vec::new()
+    } else {
+        version::resources(definition, cache)
+    };
+    if let Some(resource) = versions.first()
+        && let crate::resource::Definition::Custom(custom) = &resource.definition
+    {
+        resource.cache.set_indexer(custom.indexer());
+    }
+    registry.set_custom(group, plural, versions);
+}
+
+/// Whether a condition holds.
+pub(crate) fn is_true(definition: &Value, condition: &str) -> bool {
+    let conditions = definition["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|c| c["type"] == condition && c["status"] == "True")
+}
+
+/// Sets a condition; whether that changed anything.
+pub(crate) fn set_condition(
+    definition: &mut Value,
+    condition: &str,
+    holds: bool,
+    reason: &str,
+    message: &str,
+) -> bool {
+    let status = meta::fields(definition, "status");
+    let list = status.entry("conditions").or_insert_with(|| json!([]));
+    if !list.is_array() {
+        *list = json!([]);
+    }
+    let word = if holds { "True" } else { "False" };
+    let mut new = json!({
+        "type": condition, "status": word, "reason": reason, "message": message,
+        "lastTransitionTime": cedge_tasks::clock::now_rfc3339(),
+    });
+    let Some(list) = list.as_array_mut() else {
+        return false;
+    };
+    match list.iter_mut().find(|c| c["type"] == condition) {
+        None => {
+            list.push(new);
+            true
+        }
+        Some(old) => {
+            if old["status"] == word {
+                new["lastTransitionTime"] = old["lastTransitionTime"].clone();
+            }
+            let changed = *old != new;
+            *old = new;
+            changed
+        }
+    }
+}

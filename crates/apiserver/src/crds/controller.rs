@@ -1,0 +1,252 @@
+//! Judges the names of definitions, establishes them, and cleans up behind those that are deleted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cedge_pki::Identity;
+use serde_json::Value;
+
+use super::{FINALIZER, GROUP, PLURAL, set_condition};
+use crate::api::{Api, WriteFailure};
+use crate::cache::{Object, Seen, Watcher};
+use crate::meta;
+use crate::resource::Resource;
+use crate::selector::Filter;
+use crate::status::{Error, Result};
+
+/// When objects of a deleted definition remain (finalizers hold them), it is looked at again after this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Reacts to every change of a definition until the server ends.
+///
+/// # Errors
+/// Its position in the changes was lost; to be started again.
+pub(crate) async fn run(api: Arc<Api>) -> Result<(), Error> {
+    let kind = api.cache.kind(GROUP, PLURAL);
+    let listed = kind.list(&Filter::default(), None, 0, api.cache.revision());
+    let mut watcher = Watcher::from_list(&api.cache, &kind, listed.seen, listed.revision);
+    loop {
+        let again = reconcile_all(&api).await;
+        let changes = watcher.next();
+        let wait = async {
+            if again {
+                tokio::time::sleep(RETRY).await
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            biased;
+            () = api.tasks.shutdown().wait() => return Ok(()),
+            // Cancel safe: a position moves only when changes are given out.
+            seen = changes => match seen {
+                Seen::Changes(_) => {}
+                Seen::TooOld(error) => return Err(error),
+                Seen::Closed => return Ok(()),
+            },
+            () = wait => {}
+        }
+    }
+}
+
+/// Whether something remains to be done without a change.
+async fn reconcile_all(api: &Arc<Api>) -> bool {
+    let kind = api.cache.kind(GROUP, PLURAL);
+    let mut again = false;
+    for object in kind.list(&Filter::default(), None, 0, 0).objects {
+        match reconcile(api, &object).await {
+            Ok(done) => again |= !done,
+            Err(error) => {
+                tracing::warn!(definition = object.name(), %error, "definition could not be reconciled");
+                again = true;
+            }
+        }
+    }
+    again
+}
+
+/// Whether the definition is as it should be.
+async fn reconcile(api: &Arc<Api>, object: &Object) -> Result<bool> {
+    let mut definition = object.value()?;
+    if meta::is_deleting(&definition) {
+        return withdraw(api, object, definition).await;
+    }
+    if !judge(api, &mut definition)? {
+        return Ok(true);
+    }
+    store(api, object, &definition).await
+}
+
+async fn store(api: &Arc<Api>, object: &Object, definition: &Value) -> Result<bool> {
+    let definitions = api.registry.built_in(GROUP, "v1", PLURAL);
+    match api
+        .replace(&definitions, definition, object.revision())
+        .await
+    {
+        Ok(_) => Ok(true),
+        // The other write is on its way to us.
+        Err(WriteFailure::Conflict) => Ok(false),
+        Err(WriteFailure::Other(error)) => Err(error),
+    }
+}
+
+/// Accepts names that are free, and establishes what has its names; whether the status has changed.
+fn judge(api: &Arc<Api>, definition: &mut Value) -> Result<bool> {
+    let taken = taken_names(api, definition)?;
+    let names = definition["spec"]["names"].clone();
+    let mut changed = false;
+    match &taken {
+        Some((reason, message)) => {
+            changed |= set_condition(definition, "NamesAccepted", false, reason, message);
+            if !super::is_true(definition, "Established") {
+                changed |= set_condition(
+                    definition,
+                    "Established",
+                    false,
+                    "NotAccepted",
+                    "not all names are accepted",
+                );
+            }
+        }
+        None => {
+            changed |= set_condition(
+                definition,
+                "NamesAccepted",
+                true,
+                "NoConflicts",
+                "no conflicts found",
+            );
+            changed |= set_condition(
+                definition,
+                "Established",
+                true,
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+            );
+            if definition["status"]["acceptedNames"] != names {
+                definition["status"]["acceptedNames"] = names;
+                changed = true;
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// The first name that another resource of the group has already.
+fn taken_names(api: &Arc<Api>, definition: &Value) -> Result<Option<(&'static str, String)>> {
+    let names = &definition["spec"]["names"];
+    let group = definition["spec"]["group"].as_str().unwrap_or_default();
+    let mut plurals = std::collections::HashSet::new();
+    let mut kinds = std::collections::HashSet::new();
+    for object in api
+        .cache
+        .kind(GROUP, PLURAL)
+        .list(&Filter::default(), None, 0, 0)
+        .objects
+    {
+        let other = object.value()?;
+        let same = meta::name(&other) == meta::name(definition);
+        if same || other["spec"]["group"] != group || !super::is_true(&other, "NamesAccepted") {
+            continue;
+        }
+        let accepted = &other["status"]["acceptedNames"];
+        for field in ["plural", "singular"] {
+            plurals.insert(accepted[field].as_str().unwrap_or_default().to_owned());
+        }
+        for name in accepted["shortNames"].as_array().into_iter().flatten() {
+            plurals.insert(name.as_str().unwrap_or_default().to_owned());
+        }
+        for field in ["kind", "listKind"] {
+            kinds.insert(accepted[field].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    let text = |field: &str| names[field].as_str().unwrap_or_default().to_owned();
+    for (field, reason, set) in [
+        ("plural", "PluralConflict", &plurals),
+        ("singular", "SingularConflict", &plurals),
+        ("kind", "KindConflict", &kinds),
+        ("listKind", "ListKindConflict", &kinds),
+    ] {
+        let name = text(field);
+        if !name.is_empty() && set.contains(&name) {
+            return Ok(Some((reason, format!("{name:?} is already in use"))));
+        }
+    }
+    let short = names["shortNames"].as_array().into_iter().flatten();
+    let mut short = short.filter_map(Value::as_str);
+    let conflict = short.find(|name| plurals.contains(*name));
+    Ok(conflict.map(|name| ("ShortNamesConflict", format!("{name:?} is already in use"))))
+}
+
+/// Deletes the objects of a definition that is being deleted, then lets it go.
+async fn withdraw(api: &Arc<Api>, object: &Object, mut definition: Value) -> Result<bool> {
+    let mut finalizers = meta::finalizers(&definition);
+    if !finalizers.iter().any(|f| f == FINALIZER) {
+        return Ok(true);
+    }
+    let group = definition["spec"]["group"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let plural = definition["spec"]["names"]["plural"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let kind = api.cache.kind(&group, &plural);
+    if let Some(resource) = api.registry.any_version(&group, &plural)
+        && super::is_true(&definition, "Established")
+    {
+        delete_all(api, &resource).await?;
+    }
+    api.cache.fresh().await?;
+    let (left, _) = kind.size();
+    if left > 0 && super::is_true(&definition, "Established") {
+        let message = format!("{left} custom resources still exist");
+        let changed = set_condition(
+            &mut definition,
+            "Terminating",
+            true,
+            "InstanceDeletionInProgress",
+            &message,
+        );
+        if changed {
+            store(api, object, &definition).await?;
+        }
+        return Ok(false);
+    }
+    finalizers.retain(|f| f != FINALIZER);
+    meta::set_finalizers(&mut definition, finalizers);
+    if !meta::may_go(&definition) {
+        return store(api, object, &definition).await;
+    }
+    let definitions = api.registry.built_in(GROUP, "v1", PLURAL);
+    match api
+        .remove(&definitions, &definition, object.revision())
+        .await
+    {
+        Ok(_) => Ok(true),
+        Err(WriteFailure::Conflict) => Ok(false),
+        Err(WriteFailure::Other(error)) => Err(error),
+    }
+}
+
+async fn delete_all(api: &Arc<Api>, resource: &Arc<Resource>) -> Result<()> {
+    let call = own_call(api, resource);
+    let options = crate::verbs::delete::DeleteOptions::default();
+    for object in resource.cache.list(&Filter::default(), None, 0, 0).objects {
+        match crate::verbs::delete::delete_object(api, &call, object.path(), &options).await {
+            Ok(_) | Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A request that the server makes to itself.
+fn own_call(api: &Arc<Api>, resource: &Arc<Resource>) -> crate::call::Call {
+    crate::call::Call::of_server(
+        Identity::authenticated("system:apiserver", ["system:masters"]),
+        resource.clone(),
+        api.now(),
+    )
+}

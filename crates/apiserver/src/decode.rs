@@ -1,0 +1,83 @@
+//! Bodies into JSON values, bounded in depth, and what a body says it is.
+
+use serde_json::Value;
+
+use crate::status::{Error, Result};
+
+/// How deep YAML may nest; JSON stops at the same depth by serde_json's own limit.
+const DEPTH_MAX: usize = 128;
+
+/// Reads a JSON or YAML object.
+pub(crate) fn object(bytes: &[u8], yaml: bool) -> Result<Value> {
+    let value = if yaml {
+        from_yaml(bytes)
+    } else {
+        from_json(bytes)
+    }?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    Err(Error::BadRequest(
+        "couldn't get version/kind; json parse error: the body is not an object".into(),
+    ))
+}
+
+/// Reads any JSON, as patches may be arrays.
+pub(crate) fn from_json(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::BadRequest(format!("couldn't get version/kind; json parse error: {e}")))
+}
+
+/// Reads the body of an apply patch: YAML, of which JSON is a part.
+pub(crate) fn apply(bytes: &[u8]) -> Result<Value> {
+    let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    let value = match is_json.then(|| from_json(bytes)) {
+        Some(Ok(value)) => Ok(value),
+        _ => from_yaml(bytes),
+    };
+    match value {
+        Ok(value) if value.is_object() => Ok(value),
+        Ok(_) => Err(Error::BadRequest(
+            "error decoding YAML: not an object".into(),
+        )),
+        Err(e) => Err(Error::BadRequest(format!("error decoding YAML: {e}"))),
+    }
+}
+
+fn from_yaml(bytes: &[u8]) -> Result<Value> {
+    let wrong = |e: String| Error::BadRequest(format!("error converting YAML to JSON: {e}"));
+    let text = std::str::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    if is_deeper_than(&value, DEPTH_MAX) {
+        return Err(wrong("exceeded max depth".into()));
+    }
+    Ok(value)
+}
+
+fn is_deeper_than(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if depth == 0 => true,
+        Value::Array(items) => items.iter().any(|v| is_deeper_than(v, depth - 1)),
+        Value::Object(fields) => fields.values().any(|v| is_deeper_than(v, depth - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_bodies_are_refused() {
+        let deep = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
+        assert_eq!(object(deep.as_bytes(), false).unwrap_err().code(), 400);
+    }
+
+    #[test]
+    fn yaml_is_read() {
+        let value = object(b"kind: Pod\nmetadata: {name: a}\n", true).unwrap();
+        assert_eq!(value["metadata"]["name"], "a");
+        assert!(object(b"- a", true).is_err());
+        assert!(apply(b"{\"a\": 1}").is_ok());
+    }
+}

@@ -1,0 +1,256 @@
+//! The way of a request: who, what, may they, is it there, then the verb.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt as _;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+
+use crate::api::Api;
+use crate::authz::Attributes;
+use crate::call::Call;
+use crate::limits::{BODY_MAX, REQUEST_TIME_MAX};
+use crate::metrics::{Gauge, Route};
+use crate::negotiate::{Accepted, Encoding, wants_pretty};
+use crate::query::Query;
+use crate::request::{ResourceRequest, Target, Verb};
+use crate::resource::{Resource, Served};
+use crate::respond::{self, Body};
+use crate::status::{About, Error, Result};
+use crate::{authn, impersonate, paths, subresource, verbs};
+
+/// Answers a request, whatever happens.
+pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Body> {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let target = Target::parse(&parts.method, parts.uri.path(), &query);
+    let route = route(&api, &target, &parts);
+    let encoding = if wants_pretty(&parts.headers, &query) {
+        Encoding::Pretty
+    } else {
+        Encoding::Json
+    };
+    let streams = matches!(&target, Target::Resource(r) if is_stream(r, &query));
+    let gauge = Gauge::up(&api.metrics.in_flight);
+    let answer = AssertUnwindSafe(answer(&api, parts, body, query, target)).catch_unwind();
+    let response = match answer.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => respond::error(&error, encoding),
+        Err(_) => {
+            tracing::error!(
+                verb = route.verb,
+                resource = route.resource,
+                "a handler panicked"
+            );
+            let error =
+                Error::internal("this request causes apiserver to panic, look in log for details");
+            respond::error(&error, encoding)
+        }
+    };
+    drop(gauge);
+    let took = started.elapsed();
+    api.metrics.answered(
+        &route,
+        response.status().as_u16(),
+        (!streams).then_some(took),
+    );
+    tracing::debug!(
+        verb = route.verb,
+        group = route.group,
+        resource = route.resource,
+        subresource = route.subresource,
+        code = response.status().as_u16(),
+        ?took,
+        "request"
+    );
+    response
+}
+
+async fn answer(
+    api: &Arc<Api>,
+    parts: Parts,
+    body: Body,
+    query: Query,
+    target: Target,
+) -> Result<Response<Body>> {
+    let identity = authn::authenticate(api, &parts)?;
+    let identity = impersonate::become_who_is_asked(api, &parts.headers, identity)?;
+    let request = match target {
+        Target::Path => return paths::serve(api, &identity, &parts, &query).await,
+        Target::Resource(request) => request,
+    };
+    if identity.user == cedge_pki::identity::ANONYMOUS {
+        return Err(Error::Unauthorized);
+    }
+    api.authorizer
+        .check(api, &identity, &Attributes::of(&request))?;
+    let resource = find(api, &request)?;
+    let headers = parts.headers.clone();
+    let pretty = wants_pretty(&headers, &query);
+    let streams = is_stream(&request, &query);
+    let call = Call {
+        accepted: accepted(&headers, pretty, &request)?,
+        identity,
+        request,
+        resource,
+        query,
+        headers,
+        now: api.now(),
+        warnings: Mutex::default(),
+    };
+    if streams {
+        return stream(api, call, parts, body).await;
+    }
+    let _permit = match parts.extensions.get::<authn::InProcess>() {
+        Some(_) => None,
+        None => Some(api.limits.enter(&call.identity.user).await?),
+    };
+    let work = async {
+        let body = read(body, &parts.method).await?;
+        dispatch(api, &call, &body).await
+    };
+    let mut response = tokio::time::timeout(REQUEST_TIME_MAX, work)
+        .await
+        .map_err(|_| {
+            Error::Timeout("request did not complete within the allotted timeout".into())
+        })??;
+    let warnings = call
+        .warnings
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    respond::warn(&mut response, &warnings);
+    Ok(response)
+}
+
+/// Requests that may last as long as their client likes.
+async fn stream(api: &Arc<Api>, call: Call, parts: Parts, body: Body) -> Result<Response<Body>> {
+    if call.request.verb == Verb::Watch {
+        return verbs::watch::watch(api, call).await;
+    }
+    subresource::node::connect(api, call, Request::from_parts(parts, body)).await
+}
+
+fn is_stream(request: &ResourceRequest, query: &Query) -> bool {
+    match request.subresource.as_str() {
+        "" => request.verb == Verb::Watch,
+        "exec" | "attach" | "portforward" | "proxy" => true,
+        "log" => query.flag("follow") || request.verb == Verb::Get,
+        _ => false,
+    }
+}
+
+/// What was asked for, if it is there and answers to that.
+fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
+    let found = api
+        .registry
+        .find(&request.group, &request.version, &request.resource);
+    let resource = found.ok_or(Error::NoSuchPath)?;
+    let in_namespace = !request.namespace.is_empty() && !resource.is("", "namespaces");
+    let across = matches!(
+        request.verb,
+        Verb::List | Verb::Watch | Verb::DeleteCollection
+    );
+    if in_namespace && !resource.namespaced {
+        return Err(Error::NoSuchPath);
+    }
+    if resource.namespaced && !in_namespace && !(across && request.subresource.is_empty()) {
+        return Err(Error::NoSuchPath);
+    }
+    let not_this_verb = || Err(Error::MethodNotAllowed(About::default(), String::new()));
+    if request.subresource.is_empty() && request.verb == Verb::Create && !request.name.is_empty() {
+        return not_this_verb();
+    }
+    if resource.namespaced && !in_namespace && request.verb == Verb::DeleteCollection {
+        return not_this_verb();
+    }
+    match resource.serves(&request.subresource, request.verb.as_str()) {
+        Served::Yes => Ok(resource),
+        Served::NotThisVerb => not_this_verb(),
+        Served::Unknown => Err(Error::NoSuchPath),
+    }
+}
+
+fn accepted(
+    headers: &http::HeaderMap,
+    pretty: bool,
+    request: &ResourceRequest,
+) -> Result<Accepted> {
+    if matches!(
+        request.subresource.as_str(),
+        "log" | "exec" | "attach" | "portforward" | "proxy"
+    ) {
+        return Ok(Accepted::default());
+    }
+    Accepted::parse(headers, pretty, true)
+}
+
+/// Reads a body, up to what a body may have.
+async fn read(mut body: Body, method: &Method) -> Result<Bytes> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(Bytes::new());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|e| Error::BadRequest(format!("the body could not be read: {e}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > BODY_MAX {
+            return Err(Error::TooLarge(format!("limit is {BODY_MAX}")));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+async fn dispatch(api: &Arc<Api>, call: &Call, body: &Bytes) -> Result<Response<Body>> {
+    if !call.request.subresource.is_empty() || !call.resource.is_stored() {
+        return subresource::dispatch(api, call, body).await;
+    }
+    match call.request.verb {
+        Verb::Get => verbs::get::get(api, call).await,
+        Verb::List => verbs::list::list(api, call).await,
+        Verb::Create => verbs::create::create(api, call, body).await,
+        Verb::Update => verbs::update::update(api, call, body).await,
+        Verb::Patch => verbs::patch::patch(api, call, body).await,
+        Verb::Delete => verbs::delete::delete(api, call, body).await,
+        Verb::DeleteCollection => {
+            verbs::delete_collection::delete_collection(api, call, body).await
+        }
+        Verb::Watch => Err(Error::internal("a watch is a stream")),
+    }
+}
+
+/// The names under which a request is counted: of what we know, never of what a caller makes up.
+fn route(api: &Api, target: &Target, parts: &Parts) -> Route {
+    let unknown = |r: &ResourceRequest| {
+        let resource = api.registry.find(&r.group, &r.version, &r.resource);
+        resource.is_none_or(|known| known.serves(&r.subresource, "get") == Served::Unknown)
+    };
+    match target {
+        Target::Resource(r) if unknown(r) => Route {
+            verb: r.verb.as_str(),
+            group: String::new(),
+            resource: "unknown".into(),
+            subresource: String::new(),
+        },
+        Target::Resource(r) => Route {
+            verb: r.verb.as_str(),
+            group: r.group.clone(),
+            resource: r.resource.clone(),
+            subresource: r.subresource.clone(),
+        },
+        Target::Path => Route {
+            verb: "get",
+            group: String::new(),
+            resource: paths::template(parts.uri.path()).into(),
+            subresource: String::new(),
+        },
+    }
+}

@@ -1,0 +1,147 @@
+//! Paths that are no objects: health, version, metrics, discovery, OpenAPI.
+
+use std::sync::Arc;
+
+use cedge_pki::Identity;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::json;
+
+use crate::api::Api;
+use crate::authz::Attributes;
+use crate::negotiate::{Encoding, wants_pretty};
+use crate::query::Query;
+use crate::respond::{self, Body};
+use crate::status::{About, Error, Result};
+
+/// What `/version` says that we are.
+pub const GIT_VERSION: &str = "v1.37.0+cedge";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What anybody may ask.
+const OPEN: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
+
+pub(crate) async fn serve(
+    api: &Arc<Api>,
+    identity: &Identity,
+    parts: &Parts,
+    query: &Query,
+) -> Result<Response<Body>> {
+    let path = parts.uri.path();
+    let trimmed = path.trim_end_matches('/');
+    let anonymous = identity.user == cedge_pki::identity::ANONYMOUS;
+    if !OPEN.contains(&trimmed) {
+        if anonymous {
+            return Err(Error::Unauthorized);
+        }
+        let verb = parts.method.as_str().to_lowercase();
+        api.authorizer
+            .check(api, identity, &Attributes::path(&verb, path))?;
+    }
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Error::MethodNotAllowed(About::default(), String::new()));
+    }
+    let encoding = if wants_pretty(&parts.headers, query) {
+        Encoding::Pretty
+    } else {
+        Encoding::Json
+    };
+    match trimmed {
+        "/version" => Ok(respond::value(StatusCode::OK, Encoding::Pretty, &version())),
+        "/healthz" | "/livez" | "/readyz" => Ok(health(api, &trimmed[1..], query)),
+        "/metrics" => Ok(respond::bytes(
+            StatusCode::OK,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            api.metrics.text(&api.cache),
+        )),
+        "/openid/v1/jwks" => Ok(respond::value(
+            StatusCode::OK,
+            encoding,
+            &api.config.tokens.jwks(),
+        )),
+        "/.well-known/openid-configuration" => {
+            let host = parts
+                .headers
+                .get(http::header::HOST)
+                .and_then(|h| h.to_str().ok());
+            let jwks = format!("https://{}/openid/v1/jwks", host.unwrap_or("localhost"));
+            let document = api.config.tokens.openid_configuration(&jwks);
+            Ok(respond::value(StatusCode::OK, encoding, &document))
+        }
+        _ => api.documents.serve(api, parts, trimmed).await,
+    }
+}
+
+/// The name under which a path is counted.
+pub(crate) fn template(path: &str) -> &'static str {
+    let first = path
+        .trim_start_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    match first {
+        "healthz" | "livez" | "readyz" => "health",
+        "version" => "version",
+        "metrics" => "metrics",
+        "openapi" => "openapi",
+        "api" | "apis" | "" => "discovery",
+        _ => "other",
+    }
+}
+
+fn version() -> serde_json::Value {
+    json!({
+        "major": "1", "minor": "37",
+        "emulationMajor": "1", "emulationMinor": "37",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "36",
+        "gitVersion": GIT_VERSION, "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc",
+        "platform": format!("linux/{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }),
+    })
+}
+
+/// Alive is who answers; ready is who has caught up with the store and whose parts are all ready.
+fn health(api: &Api, what: &str, query: &Query) -> Response<Body> {
+    let mut checks: Vec<(String, bool)> = vec![("ping".into(), true)];
+    if what != "livez" {
+        let behind = api
+            .cache
+            .store()
+            .revision()
+            .get()
+            .saturating_sub(api.cache.revision());
+        checks.push(("cache".into(), behind < 10_000));
+        for part in api.ready.waiting() {
+            checks.push((part, false));
+        }
+    }
+    if what == "readyz" {
+        checks.push(("shutdown".into(), !api.tasks.shutdown().is_asked()));
+    }
+    let healthy = checks.iter().all(|(_, ok)| *ok);
+    if healthy && query.get("verbose").is_none() {
+        return respond::bytes(StatusCode::OK, TEXT, "ok");
+    }
+    let mut text = String::new();
+    for (name, ok) in &checks {
+        text.push_str(if *ok { "[+]" } else { "[-]" });
+        text.push_str(name);
+        text.push_str(if *ok {
+            " ok\n"
+        } else {
+            " failed: reason withheld\n"
+        });
+    }
+    text.push_str(what);
+    text.push_str(if healthy {
+        " check passed\n"
+    } else {
+        " check failed\n"
+    });
+    let code = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    respond::bytes(code, TEXT, text)
+}

@@ -1,0 +1,378 @@
+//! What is served under one path, built-in or from a CustomResourceDefinition: everything a generic handler asks.
+
+use std::sync::Arc;
+
+use cedge_kinds::Kind;
+use cedge_schema::{TypeRef, Types, check_types, unknown_fields};
+use serde_json::Value;
+
+use crate::cache::KindCache;
+use crate::crds::CustomVersion;
+use crate::prune::prune;
+use crate::status::{About, Cause};
+
+/// A resource in one version.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+    pub(crate) kind: String,
+    pub(crate) list_kind: String,
+    pub(crate) namespaced: bool,
+    /// Where objects are cached and stored; shared by all versions.
+    pub(crate) cache: Arc<KindCache>,
+    pub(crate) definition: Definition,
+}
+
+/// Where the rules of a resource come from.
+#[derive(Debug)]
+pub(crate) enum Definition {
+    BuiltIn(&'static Kind),
+    Custom(CustomVersion),
+}
+
+/// The kind that a resource or subresource takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Speaks {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) ty: String,
+    pub(crate) format: String,
+    pub(crate) description: String,
+    pub(crate) priority: i64,
+}
+
+// === impl Speaks ===
+
+impl Speaks {
+    pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
+        Self {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+        }
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+}
+
+/// `v1`, or `apps/v1`.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
+
+// === impl Resource ===
+
+impl Resource {
+    pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
+        self.plural == plural && self.group == group
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        matches!(self.definition, Definition::Custom(_))
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+
+    /// Whether objects are kept; reviews and bindings are only answered.
+    pub(crate) fn is_stored(&self) -> bool {
+        match &self.definition {
+            Definition::BuiltIn(kind) => kind.is_stored(),
+            Definition::Custom(_) => true,
+        }
+    }
+
+    /// `namespace/name`, or the name alone.
+    pub(crate) fn path(&self, namespace: &str, name: &str) -> String {
+        if self.namespaced {
+            format!("{namespace}/{name}")
+        } else {
+            name.to_owned()
+        }
+    }
+
+    /// For errors that name the resource.
+    pub(crate) fn about(&self, name: &str) -> About {
+        About::new(&self.group, &self.plural, name)
+    }
+
+    /// For errors that name the kind.
+    pub(crate) fn about_kind(&self, name: &str) -> About {
+        About::new(&self.group, &self.kind, name)
+    }
+
+    /// Whether the resource, or a subresource of it, answers to a verb.
+    pub(crate) fn serves(&self, subresource: &str, verb: &str) -> Served {
+        match &self.definition {
+            Definition::BuiltIn(kind) => match (subresource, kind.subresource(subresource)) {
+                ("", _) => Served::of(kind.has_verb(verb)),
+                (_, Some(sub)) => Served::of(sub.verbs.contains(&verb)),
+                (_, None) => Served::Unknown,
+            },
+            Definition::Custom(custom) => match subresource {
+                "" => Served::Yes,
+                "status" if custom.has_status() => {
+                    Served::of(matches!(verb, "get" | "update" | "patch"))
+                }
+                "scale" if custom.scale().is_some() => {
+                    Served::of(matches!(verb, "get" | "update" | "patch"))
+                }
+                _ => Served::Unknown,
+            },
+        }
+    }
+
+    /// The kind that bodies have.
+    pub(crate) fn speaks(&self, subresource: &str) -> Speaks {
+        if subresource == "scale" {
+            return Speaks::new("autoscaling", "v1", "Scale");
+        }
+        if let Definition::BuiltIn(kind) = &self.definition
+            && let Some(sub) = kind.subresource(subresource)
+        {
+            return Speaks::new(sub.group, sub.version, sub.kind);
+        }
+        Speaks::new(&self.group, &self.version, &self.kind)
+    }
+
+    /// The type of bodies: the schema that patches and apply follow. `None` where a CRD has none.
+    pub(crate) fn types(&self, speaks: &Speaks) -> Option<TypeRef<'_>> {
+        match &self.definition {
+            Definition::Custom(custom) if speaks.kind == self.kind => Some(custom.types().root()),
+            _ => Types::builtin().of(&speaks.group, &speaks.version, &speaks.kind),
+        }
+    }
+
+    /// Refuses values of the wrong JSON type, in the words of a typed decoder.
+    pub(crate) fn check_types(&self, speaks: &Speaks, object: &Value) -> Result<(), String> {
+        if self.is_custom() && speaks.kind == self.kind {
+            // The schema of a custom resource is checked by validation, with the field's path.
+            let metadata =
+                Types::builtin().named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+            let Some(ty) = metadata else { return Ok(()) };
+            return check_types(ty, &object["metadata"]).map_err(|e| e.message);
+        }
+        match self.types(speaks) {
+            Some(ty) => check_types(ty, object).map_err(|e| e.message),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes unknown fields, and gives their paths.
+    pub(crate) fn prune(&self, speaks: &Speaks, object: &mut Value) -> Vec<String> {
+        if let Definition::Custom(custom) = &self.definition
+            && speaks.kind == self.kind
+        {
+            return custom.prune(object);
+        }
+        let Some(ty) = self.types(speaks) else {
+            return Vec::new();
+        };
+        let unknown = unknown_fields(ty, object);
+        prune(ty, object);
+        unknown
+    }
+
+    pub(crate) fn set_defaults(&self, object: &mut Value) {
+        match &self.definition {
+            Definition::BuiltIn(kind) => cedge_kinds::default_object(kind, object),
+            Definition::Custom(custom) => custom.set_defaults(object),
+        }
+    }
+
+    pub(crate) fn prepare_create(&self, object: &mut Value, now: &str) {
+        match &self.definition {
+            Definition::BuiltIn(kind) => cedge_kinds::prepare_create(kind, object, now),
+            Definition::Custom(custom) => custom.prepare_create(object),
+        }
+    }
+
+    pub(crate) fn prepare_update(&self, subresource: &str, new: &mut Value, old: &Value) {
+        let part = Some(subresource).filter(|s| !s.is_empty());
+        match &self.definition {
+            Definition::BuiltIn(kind) => cedge_kinds::prepare_update(kind, part, new, old),
+            Definition::Custom(custom) => custom.prepare_update(subresource, new, old),
+        }
+    }
+
+    pub(crate) fn validate(
+        &self,
+        subresource: &str,
+        new: &Value,
+        old: Option<&Value>,
+    ) -> Vec<Cause> {
+        let errors = match &self.definition {
+            Definition::BuiltIn(kind) => {
+                let part = Some(subresource).filter(|s| !s.is_empty());
+                cedge_kinds::validate(kind, part, new, old)
+            }
+            Definition::Custom(custom) => custom.validate(subresource, new, old),
+        };
+        errors.iter().map(Cause::from).collect()
+    }
+
+    /// From the version in which objects are stored to this one.
+    pub(crate) fn from_storage(&self, object: &mut Value) {
+        match &self.definition {
+            Definition::BuiltIn(kind) => convert(kind.storage(), kind, object),
+            Definition::Custom(_) => object["apiVersion"] = self.api_version().into(),
+        }
+    }
+
+    /// From this version to the one in which objects are stored.
+    pub(crate) fn to_storage(&self, object: &mut Value) {
+        match &self.definition {
+            Definition::BuiltIn(kind) => convert(kind, kind.storage(), object),
+            Definition::Custom(custom) => {
+                object["apiVersion"] = custom.storage_api_version().into()
+            }
+        }
+    }
+
+    /// Whether the stored bytes become this version's by a change of `apiVersion` alone.
+    pub(crate) fn bytes_are_ours(&self) -> bool {
+        match &self.definition {
+            Definition::BuiltIn(kind) => std::ptr::eq(kind.storage(), *kind),
+            Definition::Custom(_) => true,
+        }
+    }
+
+    /// What writes to a part cannot change, so that nobody comes to own it by them.
+    pub(crate) fn reset_fields(&self, subresource: &str) -> &'static [&'static str] {
+        let has_status = match &self.definition {
+            Definition::BuiltIn(kind) => kind.subresource("status").is_some(),
+            Definition::Custom(custom) => custom.has_status(),
+        };
+        match subresource {
+            "" | "scale" if has_status => &["status"],
+            "status" if self.is_custom() => &["spec", "metadata"],
+            "status" => &["spec"],
+            _ => &[],
+        }
+    }
+
+    /// Whether a write without a resource version is refused.
+    pub(crate) fn needs_revision(&self) -> bool {
+        self.is_custom()
+            || matches!(
+                self.plural.as_str(),
+                "leases" | "customresourcedefinitions" | "apiservices" | "runtimeclasses"
+            )
+    }
+
+    /// Whether the answer to a deletion is the object instead of a `Status`.
+    pub(crate) fn returns_deleted(&self) -> bool {
+        const OURS: [&str; 17] = [
+            "namespaces",
+            "persistentvolumes",
+            "persistentvolumeclaims",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "services",
+            "serviceaccounts",
+            "csidrivers",
+            "csinodes",
+            "storageclasses",
+            "volumeattachments",
+            "volumeattributesclasses",
+            "deviceclasses",
+            "resourceclaims",
+            "resourceclaimtemplates",
+            "resourceslices",
+        ];
+        !self.is_custom() && OURS.contains(&self.plural.as_str())
+    }
+
+    /// Whether objects may be made by PUT.
+    pub(crate) fn create_on_update(&self) -> bool {
+        const OURS: [&str; 5] = ["endpoints", "events", "leases", "limitranges", "services"];
+        !self.is_custom()
+            && (self.group == "rbac.authorization.k8s.io" || OURS.contains(&self.plural.as_str()))
+    }
+
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        match &self.definition {
+            Definition::BuiltIn(kind) => {
+                let columns = cedge_kinds::table_columns(kind).iter();
+                columns
+                    .map(|c| Column {
+                        name: c.name.to_owned(),
+                        ty: c.kind.to_owned(),
+                        format: c.format.to_owned(),
+                        description: c.description.clone(),
+                        priority: c.priority.into(),
+                    })
+                    .collect()
+            }
+            Definition::Custom(custom) => custom.columns(),
+        }
+    }
+
+    /// What is said of a row as a whole, such as that a pod has ended.
+    pub(crate) fn row_conditions(&self, object: &Value) -> Vec<Value> {
+        match &self.definition {
+            Definition::BuiltIn(kind) => cedge_kinds::tables::row_conditions(kind, object),
+            Definition::Custom(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn row(&self, object: &Value, now: jiff::Timestamp) -> Vec<Value> {
+        match &self.definition {
+            Definition::BuiltIn(kind) => cedge_kinds::table_row(kind, object, now),
+            Definition::Custom(custom) => custom.row(object, now),
+        }
+    }
+}
+
+/// Whether something is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    Yes,
+    /// The resource is there, but does not answer to the verb.
+    NotThisVerb,
+    /// There is no such subresource.
+    Unknown,
+}
+
+// === impl Served ===
+
+impl Served {
+    fn of(served: bool) -> Self {
+        if served { Self::Yes } else { Self::NotThisVerb }
+    }
+}
+
+// === impl Cause ===
+
+impl From<&cedge_kinds::FieldError> for Cause {
+    fn from(error: &cedge_kinds::FieldError) -> Self {
+        Self {
+            reason: error.reason().into(),
+            message: error.body(),
+            field: error.field.clone(),
+        }
+    }
+}
+
+fn convert(from: &Kind, to: &Kind, object: &mut Value) {
+    if !std::ptr::eq(from, to) {
+        cedge_kinds::convert(from, to, object);
+    }
+}

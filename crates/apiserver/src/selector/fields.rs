@@ -1,0 +1,143 @@
+//! Field selectors as query strings.
+
+use crate::cache::Object;
+use crate::status::{Error, Result};
+
+/// All terms must hold; none is everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FieldSelector(Vec<Term>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    field: Field,
+    value: String,
+    equal: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    Name,
+    Namespace,
+    /// An index into the selectable fields of the kind.
+    Other(usize),
+}
+
+// === impl FieldSelector ===
+
+impl FieldSelector {
+    pub(crate) fn parse(text: &str, selectable: &[String]) -> Result<Self> {
+        let mut terms = Vec::new();
+        for part in split(text).iter().filter(|p| !p.is_empty()) {
+            let Some((name, value, equal)) = term(part) else {
+                return Err(Error::BadRequest(format!(
+                    "invalid selector: '{text}'; can't understand '{part}'"
+                )));
+            };
+            let field = match name {
+                "metadata.name" => Field::Name,
+                "metadata.namespace" => Field::Namespace,
+                other => match selectable.iter().position(|f| f == other) {
+                    Some(i) => Field::Other(i),
+                    None => return Err(unknown(other, selectable)),
+                },
+            };
+            terms.push(Term {
+                field,
+                value: unescape(value),
+                equal,
+            });
+        }
+        Ok(Self(terms))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one name that can match, where there is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let named = self.0.iter().find(|t| t.field == Field::Name && t.equal);
+        named.map(|t| t.value.as_str())
+    }
+
+    pub(crate) fn matches(&self, object: &Object) -> bool {
+        self.0.iter().all(|term| {
+            let value = match term.field {
+                Field::Name => object.name(),
+                Field::Namespace => object.namespace(),
+                Field::Other(i) => object.field(i),
+            };
+            (value == term.value) == term.equal
+        })
+    }
+}
+
+fn unknown(field: &str, selectable: &[String]) -> Error {
+    Error::BadRequest(if selectable.is_empty() {
+        format!(
+            "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        )
+    } else {
+        format!("field label not supported: {field}")
+    })
+}
+
+/// Splits at commas that no backslash protects.
+fn split(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ',' => {
+                parts.push(&text[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn term(part: &str) -> Option<(&str, &str, bool)> {
+    let at = part.find(['=', '!'])?;
+    let (name, rest) = part.split_at(at);
+    [("!=", false), ("==", true), ("=", true)]
+        .into_iter()
+        .find_map(|(sign, equal)| Some((name, rest.strip_prefix(sign)?, equal)))
+}
+
+fn unescape(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_parsed_with_escapes() {
+        let selectable = ["spec.nodeName".to_owned()];
+        let s = FieldSelector::parse("metadata.name=a\\,b,spec.nodeName!=n", &selectable).unwrap();
+        assert_eq!(s.name(), Some("a,b"));
+        assert_eq!(s.0[1].field, Field::Other(0));
+        assert!(!s.0[1].equal);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_by_name() {
+        let error = FieldSelector::parse("spec.x=y", &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        );
+        assert!(FieldSelector::parse("nonsense", &[]).is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! Starts the parts, and hands out what others use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cedge_pki::Identity;
+use cedge_store::ReadError;
+use cedge_tasks::{Group, OnError, Readiness, Shutdown};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::admission::{Addresses, write_notices};
+use crate::api::Api;
+use crate::authz::Authorizer;
+use crate::cache::{Cache, Event, KindCache, Listener, Object};
+use crate::config::Config;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::service::ApiService;
+use crate::status::Error;
+use crate::{bootstrap, cache, crds, expiry};
+
+/// Notices that wait to be written; more are dropped.
+const NOTICES_MAX: usize = 256;
+/// How long the parts have to end.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// A running API server. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ApiServer {
+    api: Arc<Api>,
+}
+
+/// Why an API server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read.
+    #[error("could not read the store")]
+    Read(#[source] ReadError),
+    /// What must be there could not be written.
+    #[error("could not write the first objects")]
+    Bootstrap(#[source] Error),
+}
+
+// === impl ApiServer ===
+
+impl ApiServer {
+    /// Loads the cache, creates what must be there, and starts the parts. They end with `shutdown`.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn start(config: Config, shutdown: Shutdown) -> Result<Self, StartError> {
+        let cache = Arc::new(Cache::new(config.store.clone()));
+        let registry = Arc::new(Registry::new(&cache));
+        let authorizer = Arc::new(Authorizer::default());
+        let listener = Arc::new(Changes {
+            cache: cache.clone(),
+            registry: registry.clone(),
+        });
+        let loaded = cache::load(&cache, &*listener).map_err(StartError::Read)?;
+        let (notices, queue) = mpsc::channel(NOTICES_MAX);
+        let metrics = Metrics::new(config.metrics.clone());
+        let (network, prefix) = config.service_network;
+        let api = Arc::new(Api {
+            addresses: Addresses::new(network, prefix),
+            limits: Limits::new(config.requests_per_user),
+            documents: crate::documents::Documents::default(),
+            tasks: Group::new(shutdown),
+            ready: Readiness::default(),
+            notices,
+            cache,
+            registry,
+            authorizer,
+            metrics,
+            config,
+        });
+        spawn_feed(&api, listener, loaded);
+        api.tasks
+            .spawn("apiserver/events", write_notices(api.clone(), queue));
+        api.tasks
+            .spawn("apiserver/expiry", expiry::run(api.clone()));
+        let definitions = api.clone();
+        api.tasks
+            .supervise("apiserver/definitions", OnError::Restart, move || {
+                crds::run(definitions.clone())
+            });
+        bootstrap::bootstrap(&api)
+            .await
+            .map_err(StartError::Bootstrap)?;
+        Ok(Self { api })
+    }
+
+    /// The HTTP service. Requests must carry a `cedge_serving::Connection` (a port puts it there) or an
+    /// [`InProcess`](crate::InProcess) in their extensions, or a bearer token.
+    #[must_use]
+    pub fn service(&self) -> ApiService {
+        ApiService::new(self.api.clone())
+    }
+
+    /// A client that needs no socket and speaks for the given user.
+    #[must_use]
+    pub fn client<G: Into<String>>(
+        &self,
+        user: &str,
+        groups: impl IntoIterator<Item = G>,
+    ) -> kube::Client {
+        let identity = Identity::authenticated(user, groups);
+        crate::client::client(self.api.clone(), identity)
+    }
+
+    /// Serves the API on a port until it is time to stop.
+    pub async fn serve(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+        let server = cedge_serving::Server::new(tls, self.service());
+        server
+            .serve(listener, self.api.tasks.shutdown().clone())
+            .await;
+    }
+
+    /// What `/readyz` waits for; other modules add their parts.
+    #[must_use]
+    pub fn readiness(&self) -> &Readiness {
+        &self.api.ready
+    }
+
+    /// The newest revision that readers see.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.api.cache.revision()
+    }
+
+    /// Waits until the parts have ended, after the shutdown was asked for.
+    pub async fn stopped(&self) -> bool {
+        self.api.tasks.wait(STOP_TIME).await
+    }
+}
+
+/// Follows the store; when it cannot, the server would show old states only, so this is tried for as long as it lives.
+fn spawn_feed(api: &Arc<Api>, listener: Arc<Changes>, loaded: cedge_store::Revision) {
+    let at = Arc::new(Mutex::new(loaded));
+    let cache = api.cache.clone();
+    api.tasks
+        .supervise("apiserver/feed", OnError::Restart, move || {
+            let (cache, listener, at) = (cache.clone(), listener.clone(), at.clone());
+            async move {
+                let from = *at.lock().unwrap_or_else(PoisonError::into_inner);
+                let ended = cache::follow(&cache, &*listener, from).await;
+                *at.lock().unwrap_or_else(PoisonError::into_inner) = cache.revision().into();
+                ended
+            }
+        });
+}
+
+/// Keeps what is derived from objects in step with them.
+struct Changes {
+    cache: Arc<Cache>,
+    registry: Arc<Registry>,
+}
+
+// === impl Changes ===
+
+impl Changes {
+    fn definition(&self, object: &Object, deleted: bool) {
+        match object.value() {
+            Ok(definition) => crds::serve(&self.registry, &self.cache, &definition, deleted),
+            Err(error) => {
+                tracing::error!(name = object.name(), %error, "definition cannot be read")
+            }
+        }
+    }
+
+    fn is_definition(kind: &KindCache) -> bool {
+        kind.name()
+            .strip_prefix(crds::GROUP)
+            .is_some_and(|rest| rest[1..] == *crds::PLURAL)
+    }
+}
+
+impl Listener for Changes {
+    fn loaded(&self, kind: &KindCache, object: &Object) {
+        if Self::is_definition(kind) {
+            self.definition(object, false);
+        }
+    }
+
+    fn changed(&self, kind: &KindCache, event: &Event) {
+        if Self::is_definition(kind) {
+            self.definition(&event.object, event.deleted);
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Logs, exec, attach and port-forward: the node does the work, we carry the bytes.
+
+use bytes::Bytes;
+use cedge_serving::splice;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::sync::Arc;
+
+use crate::api::Api;
+use crate::call::Call;
+use crate::config::ConnectError;
+use crate::query::Query;
+use crate::respond::{self, Body, BoxError};
+use crate::status::{About, Error, Result};
+
+/// Parameters of a log request that go to the node as they are.
+const LOG_PARAMETERS: [&str; 8] = [
+    "follow",
+    "previous",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "tailLines",
+    "limitBytes",
+    "stream",
+];
+
+/// Asks the pod's node. A GET that is upgraded becomes a stream in both directions.
+pub(crate) async fn connect(
+    api: &Arc<Api>,
+    call: Call,
+    request: Request<Body>,
+) -> Result<Response<Body>> {
+    let subresource = call.request.subresource.as_str();
+    if subresource == "proxy" || call.resource.plural != "pods" {
+        return Err(Error::Unavailable(
+            "proxying to pods, services and nodes is not offered by this server".into(),
+        ));
+    }
+    let pod = api.get(&call.resource.cache, &call.path()).await?;
+    let pod = pod
+        .ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?
+        .value()?;
+    let name = call.request.name.as_str();
+    let container = match subresource {
+        "portforward" => String::new(),
+        _ => container(&pod, name, call.query.get("container").unwrap_or_default())?,
+    };
+    let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
+    if node.is_empty() {
+        return without_node(subresource, name, &pod);
+    }
+    let target = target(&call, &container)?;
+    let mut sender = open(api, node).await?;
+    if subresource == "log" {
+        return log(&mut sender, node, &target).await;
+    }
+    upgrade(api, sender, node, &target, request).await
+}
+
+/// What there is to say of a pod that no node has.
+fn without_node(subresource: &str, name: &str, pod: &Value) -> Result<Response<Body>> {
+    if subresource == "log" {
+        return Ok(respond::bytes(StatusCode::OK, "text/plain", Bytes::new()));
+    }
+    let phase = pod["status"]["phase"].as_str().unwrap_or_default();
+    Err(Error::BadRequest(format!(
+        "pod {name} does not have a host assigned (phase {phase})"
+    )))
+}
+
+/// The container that is meant: the one that is named, the only one, or the one that an annotation names.
+fn container(pod: &Value, name: &str, asked: &str) -> Result<String> {
+    let names = |field: &str| -> Vec<String> {
+        let list = pod["spec"][field].as_array().into_iter().flatten();
+        list.filter_map(|c| c["name"].as_str())
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    let containers = names("containers");
+    let inits = names("initContainers");
+    let ephemeral = names("ephemeralContainers");
+    if !asked.is_empty() {
+        let known = containers
+            .iter()
+            .chain(&inits)
+            .chain(&ephemeral)
+            .any(|c| c == asked);
+        if known {
+            return Ok(asked.to_owned());
+        }
+        return Err(Error::BadRequest(format!(
+            "container {asked} is not valid for pod {name}"
+        )));
+    }
+    let default =
+        pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
+    if let Some(default) = default.filter(|d| containers.iter().any(|c| c == d)) {
+        return Ok(default.to_owned());
+    }
+    match containers.as_slice() {
+        [] => Err(Error::BadRequest(format!(
+            "a container name must be specified for pod {name}, no containers found"
+        ))),
+        [only] => Ok(only.clone()),
+        several => {
+            let mut choose = format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]",
+                several.join(" ")
+            );
+            if !inits.is_empty() {
+                choose.push_str(&format!(
+                    " or one of the init containers: [{}]",
+                    inits.join(" ")
+                ));
+            }
+            Err(Error::BadRequest(choose))
+        }
+    }
+}
+
+/// The path and query that the node understands.
+fn target(call: &Call, container: &str) -> Result<String> {
+    let (namespace, name) = (encode(&call.request.namespace), encode(&call.request.name));
+    let container = encode(container);
+    Ok(match call.request.subresource.as_str() {
+        "log" => {
+            let query = log_query(call)?;
+            format!("/containerLogs/{namespace}/{name}/{container}{query}")
+        }
+        "portforward" => {
+            let ports = pairs(&call.query, &["ports"]);
+            format!("/portForward/{namespace}/{name}{}", query_of(&ports))
+        }
+        what => {
+            let mut parameters = pairs(&call.query, &["command"]);
+            for (ours, theirs) in [
+                ("stdin", "input"),
+                ("stdout", "output"),
+                ("stderr", "error"),
+                ("tty", "tty"),
+            ] {
+                if call.query.flag(ours) {
+                    parameters.push((theirs.into(), "1".into()));
+                }
+            }
+            format!(
+                "/{what}/{namespace}/{name}/{container}{}",
+                query_of(&parameters)
+            )
+        }
+    })
+}
+
+fn log_query(call: &Call) -> Result<String> {
+    let query = &call.query;
+    let invalid = |field: &str, message: String| {
+        let about = About::new("", "PodLogOptions", &call.request.name);
+        Err(Error::invalid_field(
+            about,
+            "FieldValueInvalid",
+            field,
+            message,
+        ))
+    };
+    for (field, least) in [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)] {
+        if let Some(text) = query.get(field).filter(|t| !t.is_empty()) {
+            match text.parse::<i64>() {
+                Ok(n) if n >= least => {}
+                Ok(n) if least == 0 => {
+                    return invalid(
+                        field,
+                        format!("Invalid value: {n}: must be greater than or equal to 0"),
+                    );
+                }
+                Ok(n) => {
+                    return invalid(field, format!("Invalid value: {n}: must be greater than 0"));
+                }
+                Err(_) => {
+                    return Err(Error::BadRequest(format!(
+                        "strconv.ParseInt: parsing {text:?}: invalid syntax"
+                    )));
+                }
+            }
+        }
+    }
+    if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
+        return invalid(
+            "sinceSeconds",
+            "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified".into(),
+        );
+    }
+    Ok(query_of(&pairs(query, &LOG_PARAMETERS)))
+}
+
+fn pairs(query: &Query, keys: &[&str]) -> Vec<(String, String)> {
+    let of = |key: &&str| -> Vec<(String, String)> {
+        query
+            .all(key)
+            .map(|value| ((*key).to_owned(), value.to_owned()))
+            .collect()
+    };
+    keys.iter().flat_map(of).collect()
+}
+
+fn query_of(pairs: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (key, value) in pairs {
+        out.push(if out.is_empty() { '?' } else { '&' });
+        out.push_str(&encode(key));
+        out.push('=');
+        out.push_str(&encode(value));
+    }
+    out
+}
+
+/// Writes everything but plain letters, digits and a few signs as `%41`.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+type Sender = http1::SendRequest<Empty<Bytes>>;
+
+async fn open(api: &Arc<Api>, node: &str) -> Result<Sender> {
+    let stream = api
+        .config
+        .node_connector
+        .connect(node)
+        .await
+        .map_err(|e| unreachable_node(&e))?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| Error::internal(format!("error dialing backend: {e}")))?;
+    api.tasks
+        .spawn(format!("apiserver/node/{node}"), async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "connection to a node ended");
+            }
+        });
+    Ok(sender)
+}
+
+fn unreachable_node(error: &ConnectError) -> Error {
+    let cause = std::error::Error::source(error)
+        .map(|c| format!(": {c}"))
+        .unwrap_or_default();
+    Error::internal(format!("error dialing backend: {error}{cause}"))
+}
+
+async fn send(
+    sender: &mut Sender,
+    node: &str,
+    method: Method,
+    target: &str,
+    headers: HeaderMap,
+) -> Result<Response<Incoming>> {
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = method;
+    *request.uri_mut() = target
+        .parse()
+        .map_err(|e| Error::internal(format!("node path: {e}")))?;
+    *request.headers_mut() = headers;
+    let host = HeaderValue::from_str(node).unwrap_or_else(|_| HeaderValue::from_static("node"));
+    request.headers_mut().insert(HOST, host);
+    let answer = sender.send_request(request).await;
+    answer.map_err(|e| Error::internal(format!("error dialing backend: {e}")))
+}
+
+async fn log(sender: &mut Sender, node: &str, target: &str) -> Result<Response<Body>> {
+    let answer = send(sender, node, Method::GET, target, HeaderMap::new()).await?;
+    if !answer.status().is_success() {
+        return Err(refused(answer).await);
+    }
+    let body = answer
+        .into_body()
+        .map_err(|e| -> BoxError { e.into() })
+        .boxed_unsync();
+    Ok(respond::with_body(StatusCode::OK, "text/plain", body))
+}
+
+/// What the node says of a request that it does not do.
+async fn refused(answer: Response<Incoming>) -> Error {
+    let code = answer.status();
+    let body = http_body_util::Limited::new(answer.into_body(), 64 << 10)
+        .collect()
+        .await;
+    let text = body
+        .map(|b| String::from_utf8_lossy(&b.to_bytes()).trim().to_owned())
+        .unwrap_or_default();
+    match code {
+        StatusCode::BAD_REQUEST => Error::BadRequest(text),
+        StatusCode::NOT_FOUND => Error::Plain {
+            code: 404,
+            reason: "NotFound",
+            message: format!("the server could not find the requested resource: {text}"),
+        },
+        _ => Error::internal(text),
+    }
+}
+
+/// Hands the client's wish to upgrade to the node, and joins both connections once the node agrees.
+async fn upgrade(
+    api: &Arc<Api>,
+    mut sender: Sender,
+    node: &str,
+    target: &str,
+    mut request: Request<Body>,
+) -> Result<Response<Body>> {
+    if !request.headers().contains_key(UPGRADE) {
+        return Err(Error::BadRequest(
+            "Upgrade request required: this path speaks WebSocket or SPDY only".into(),
+        ));
+    }
+    let client = hyper::upgrade::on(&mut request);
+    let headers = handed_on(request.headers());
+    let mut answer = send(&mut sender, node, request.method().clone(), target, headers).await?;
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refused(answer).await);
+    }
+    let backend = hyper::upgrade::on(&mut answer);
+    let shutdown = api.tasks.shutdown().clone();
+    api.tasks
+        .spawn(format!("apiserver/stream/{node}"), async move {
+            // The sender is kept until here: dropping it would end the connection before it is upgraded.
+            let _sender = sender;
+            match (backend.await, client.await) {
+                (Ok(backend), Ok(client)) => {
+                    let joined =
+                        splice(TokioIo::new(client), TokioIo::new(backend), &shutdown).await;
+                    tracing::debug!(?joined, "stream to a node ended");
+                }
+                (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "upgrade failed"),
+            }
+        });
+    let mut response = Response::new(respond::full(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in answer.headers() {
+        response.headers_mut().append(name, value.clone());
+    }
+    Ok(response)
+}
+
+/// The headers that make an upgrade; no credentials among them.
+fn handed_on(headers: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for (name, value) in headers {
+        let text = name.as_str();
+        let wanted = text.starts_with("sec-websocket-")
+            || text.starts_with("x-stream-protocol-version")
+            || [CONNECTION, UPGRADE, CONTENT_TYPE].contains(name);
+        // A bearer token may hide among the protocols of a browser's WebSocket.
+        let secret = value
+            .as_bytes()
+            .windows(16)
+            .any(|w| w == b"base64url.bearer");
+        if wanted && !secret {
+            out.append(name, value.clone());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_container_is_named_or_there_is_one() {
+        let one = json!({"spec": {"containers": [{"name": "a"}]}});
+        assert_eq!(container(&one, "p", "").unwrap(), "a");
+        assert!(container(&one, "p", "b").is_err());
+        let two = json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
+        let error = container(&two, "p", "").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a container name must be specified for pod p, choose one of: [a b]"
+        );
+    }
+
+    #[test]
+    fn what_goes_to_the_node_is_encoded() {
+        let pairs = [("command".to_owned(), "a b&c".to_owned())];
+        assert_eq!(query_of(&pairs), "?command=a%20b%26c");
+    }
+}

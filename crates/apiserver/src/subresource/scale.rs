@@ -1,0 +1,211 @@
+//! How many: one form for all kinds that can be scaled.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::call::Call;
+use crate::meta;
+use crate::request::Verb;
+use crate::resource::Definition;
+use crate::respond::{self, Body};
+use crate::status::{About, Error, Result};
+use crate::verbs::patch::Patch;
+use crate::verbs::update::{Changed, change, decoded, settle_name};
+
+/// Where a kind keeps its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScalePaths {
+    /// Path of the wanted number, such as `["spec", "replicas"]`.
+    pub(crate) wanted: Vec<String>,
+    /// Path of the present number.
+    pub(crate) present: Vec<String>,
+    /// Path of the selector as a string; none for built-in kinds, which have a `spec.selector`.
+    pub(crate) selector: Option<Vec<String>>,
+}
+
+pub(super) async fn serve(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
+    let paths = paths(call)?;
+    let scale = match call.request.verb {
+        Verb::Get => {
+            let object = api.get(&call.resource.cache, &call.path()).await?;
+            let object =
+                object.ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?;
+            scale_of(&paths, &decoded(call, &object)?)
+        }
+        Verb::Update => {
+            let options = call.write_options("UpdateOptions")?;
+            let mut scale = call.object(body, &options)?;
+            settle_name(call, &mut scale)?;
+            let written = change(api, call, &options, |old| scaled(&paths, old, &scale)).await?;
+            scale_of(&paths, &written.object)
+        }
+        Verb::Patch => {
+            let options = call.write_options("PatchOptions")?;
+            let patch = Patch::read(call, body, &options)?;
+            let speaks = call.resource.speaks("scale");
+            let written = change(api, call, &options, |old| {
+                let scale = patch.to(call, &speaks, &options, &scale_of(&paths, old))?;
+                scaled(&paths, old, &scale)
+            })
+            .await?;
+            scale_of(&paths, &written.object)
+        }
+        Verb::List | Verb::Watch | Verb::Create | Verb::Delete | Verb::DeleteCollection => {
+            return Err(Error::NoSuchPath);
+        }
+    };
+    Ok(respond::value(
+        StatusCode::OK,
+        call.accepted.encoding,
+        &scale,
+    ))
+}
+
+fn paths(call: &Call) -> Result<ScalePaths> {
+    let path = |text: &str| text.split('.').map(ToOwned::to_owned).collect();
+    match &call.resource.definition {
+        Definition::BuiltIn(_) => Ok(ScalePaths {
+            wanted: path("spec.replicas"),
+            present: path("status.replicas"),
+            selector: None,
+        }),
+        Definition::Custom(custom) => custom.scale().ok_or(Error::NoSuchPath),
+    }
+}
+
+/// The numbers of an object in the common form.
+fn scale_of(paths: &ScalePaths, object: &Value) -> Value {
+    let number = |path: &[String]| at(object, path).and_then(Value::as_i64).unwrap_or(0);
+    let mut metadata = json!({});
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
+        if let Some(value) = object["metadata"].get(field) {
+            metadata[field] = value.clone();
+        }
+    }
+    let selector = match &paths.selector {
+        Some(path) => at(object, path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        None => selector_text(&object["spec"]["selector"]),
+    };
+    let mut status = json!({"replicas": number(&paths.present)});
+    if !selector.is_empty() {
+        status["selector"] = json!(selector);
+    }
+    let mut spec = json!({});
+    if number(&paths.wanted) != 0 {
+        spec["replicas"] = json!(number(&paths.wanted));
+    }
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
+}
+
+/// The object with the wanted number of a scale.
+fn scaled(paths: &ScalePaths, old: &Value, scale: &Value) -> Result<Changed> {
+    let wanted = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    if wanted < 0 {
+        return Err(Error::invalid_field(
+            About::new("autoscaling", "Scale", meta::name(old)),
+            "FieldValueInvalid",
+            "spec.replicas",
+            format!("Invalid value: {wanted}: must be greater than or equal to 0"),
+        ));
+    }
+    let mut new = old.clone();
+    for field in ["resourceVersion", "uid"] {
+        if !meta::text(scale, field).is_empty() {
+            meta::copy(scale, &mut new, field);
+        }
+    }
+    put(&mut new, &paths.wanted, json!(wanted));
+    Ok(Changed::to(new))
+}
+
+fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter()
+        .try_fold(object, |value, field| value.get(field))
+}
+
+fn put(object: &mut Value, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [field] => {
+            if let Some(fields) = object.as_object_mut() {
+                fields.insert(field.clone(), value);
+            }
+        }
+        [field, rest @ ..] => {
+            if !object[field].is_object() {
+                object[field] = json!({});
+            }
+            put(&mut object[field], rest, value);
+        }
+    }
+}
+
+/// A selector as its string form, with sorted keys.
+fn selector_text(selector: &Value) -> String {
+    let Some(fields) = selector.as_object() else {
+        return String::new();
+    };
+    let structured = fields.contains_key("matchLabels") || fields.contains_key("matchExpressions");
+    let labels = if structured {
+        fields.get("matchLabels").and_then(Value::as_object)
+    } else {
+        Some(fields)
+    };
+    let mut terms: Vec<(String, String)> = labels
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), format!("{k}={}", v.as_str().unwrap_or_default())))
+        .collect();
+    for e in fields
+        .get("matchExpressions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let key = e["key"].as_str().unwrap_or_default();
+        let values = e["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let mut values: Vec<&str> = values.collect();
+        values.sort_unstable();
+        let values = values.join(",");
+        let term = match e["operator"].as_str().unwrap_or_default() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        };
+        terms.push((key.to_owned(), term));
+    }
+    terms.sort();
+    let terms: Vec<String> = terms.into_iter().map(|(_, term)| term).collect();
+    terms.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_becomes_one_string() {
+        let selector = json!({
+            "matchLabels": {"b": "2", "a": "1"},
+            "matchExpressions": [{"key": "c", "operator": "In", "values": ["y", "x"]}, {"key": "d", "operator": "DoesNotExist"}],
+        });
+        assert_eq!(selector_text(&selector), "a=1,b=2,c in (x,y),!d");
+        assert_eq!(selector_text(&json!({"app": "web"})), "app=web");
+    }
+}

@@ -1,0 +1,218 @@
+//! New objects.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use rand::Rng as _;
+use serde_json::Value;
+
+use super::update::Changed;
+use crate::admission;
+use crate::api::{Api, WriteFailure};
+use crate::call::Call;
+use crate::meta;
+use crate::query::WriteOptions;
+use crate::respond::{self, Body};
+use crate::status::{Error, Result};
+
+/// Signs of generated names: no vowels, so that no words come out.
+const SIGNS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+/// How often another name is generated when one is taken.
+const GENERATE_ATTEMPTS: usize = 8;
+/// Generated names are cut so that they fit with their five signs.
+const GENERATED_MAX: usize = 63;
+
+pub(crate) async fn create(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
+    let options = call.write_options("CreateOptions")?;
+    let object = call.object(body, &options)?;
+    let created = create_object(api, call, &options, Changed::to(object)).await?;
+    respond::object(call, StatusCode::CREATED, created)
+}
+
+/// Creates an object that is given in the version of the request; what was stored, in the same version.
+pub(crate) async fn create_object(
+    api: &Api,
+    call: &Call,
+    options: &WriteOptions,
+    new: Changed,
+) -> Result<Value> {
+    let resource = &*call.resource;
+    let Changed {
+        mut object,
+        managed,
+    } = new;
+    settle_namespace(call, &mut object)?;
+    let generated =
+        meta::name(&object).is_empty() && !meta::text(&object, "generateName").is_empty();
+    meta::of(&mut object);
+    if meta::name(&object).is_empty() && !generated {
+        return Err(Error::invalid_field(
+            resource.about_kind(""),
+            "FieldValueRequired",
+            "metadata.name",
+            "Required value: name or generateName is required".into(),
+        ));
+    }
+    for attempt in 1.. {
+        let mut object = object.clone();
+        if generated {
+            generate_name(&mut object);
+        }
+        let name = meta::name(&object).to_owned();
+        let new = Changed { object, managed };
+        match attempt_create(api, call, options, new).await {
+            Err(WriteFailure::Conflict) if generated && attempt < GENERATE_ATTEMPTS => {}
+            Err(WriteFailure::Conflict) => {
+                return Err(Error::AlreadyExists(resource.about(&name)));
+            }
+            Err(WriteFailure::Other(error)) => return Err(error),
+            Ok(created) => return Ok(created),
+        }
+    }
+    Err(Error::internal("no name could be generated"))
+}
+
+async fn attempt_create(
+    api: &Api,
+    call: &Call,
+    options: &WriteOptions,
+    new: Changed,
+) -> Result<Value, WriteFailure> {
+    let resource = &*call.resource;
+    let Changed {
+        mut object,
+        managed,
+    } = new;
+    stamp(call, &mut object);
+    resource.set_defaults(&mut object);
+    admission::on_create(api, call, &mut object).await?;
+    resource.prepare_create(&mut object, &call.stamp());
+    if !managed {
+        crate::managed::track(call, options, None, &mut object);
+    }
+    let causes = resource.validate("", &object, None);
+    if !causes.is_empty() {
+        let about = resource.about_kind(meta::name(&object));
+        return Err(Error::Invalid(about, causes).into());
+    }
+    let reserved = admission::reserve(api, call, &mut object, None, options.dry_run).await?;
+    let path = resource.path(meta::namespace(&object), meta::name(&object));
+    if options.dry_run {
+        if api.get(&resource.cache, &path).await?.is_some() {
+            return Err(WriteFailure::Conflict);
+        }
+        return Ok(object);
+    }
+    let mut stored = object;
+    resource.to_storage(&mut stored);
+    let revision = api.insert(resource, &stored).await?;
+    reserved.keep();
+    resource.from_storage(&mut stored);
+    meta::set_revision(&mut stored, revision);
+    admission::created(api, call, &stored);
+    Ok(stored)
+}
+
+/// The namespace of the path and of the object must be one.
+fn settle_namespace(call: &Call, object: &mut Value) -> Result<()> {
+    let of_path = &call.request.namespace;
+    if !call.resource.namespaced {
+        meta::remove(object, "namespace");
+        return Ok(());
+    }
+    match meta::namespace(object) {
+        "" => meta::set(object, "namespace", of_path.clone()),
+        given if given == of_path => {}
+        _ => {
+            return Err(Error::BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request".into(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What the server alone decides.
+fn stamp(call: &Call, object: &mut Value) {
+    for field in [
+        "resourceVersion",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        meta::remove(object, field);
+    }
+    meta::set(object, "uid", new_uid());
+    meta::set(object, "creationTimestamp", call.stamp());
+    drop_duplicate_owners(call, object);
+}
+
+/// Owners that are named twice count once.
+pub(crate) fn drop_duplicate_owners(call: &Call, object: &mut Value) {
+    let Some(owners) = meta::of(object)
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    else {
+        return;
+    };
+    let mut seen = BTreeSet::new();
+    let before = owners.len();
+    owners.retain(|owner| seen.insert(owner["uid"].to_string()));
+    if owners.len() < before {
+        call.warn(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and \
+             may reject such requests as early as 1.24",
+        );
+    }
+}
+
+fn generate_name(object: &mut Value) {
+    let mut rng = rand::rng();
+    let base: String = meta::text(object, "generateName")
+        .chars()
+        .take(GENERATED_MAX - 5)
+        .collect();
+    let signs = (0..5).map(|_| char::from(SIGNS[rng.random_range(0..SIGNS.len())]));
+    let name: String = base.chars().chain(signs).collect();
+    meta::set(object, "name", name);
+}
+
+/// A random UUID.
+pub(crate) fn new_uid() -> String {
+    let mut bytes: [u8; 16] = rand::rng().random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn generated_names_have_five_signs_more() {
+        let mut object = json!({"metadata": {"generateName": "web-"}});
+        generate_name(&mut object);
+        let name = meta::name(&object);
+        assert!(name.starts_with("web-") && name.len() == 9, "{name}");
+    }
+
+    #[test]
+    fn uids_are_random_uuids() {
+        let uid = new_uid();
+        assert_eq!(uid.len(), 36);
+        assert_eq!(uid.as_bytes()[14], b'4');
+        assert_ne!(uid, new_uid());
+    }
+}

@@ -1,0 +1,391 @@
+//! Lists: pages of a consistent state, as bytes where nobody asks for more.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::api::Api;
+use crate::cache::{Listed, Object, too_old};
+use crate::call::Call;
+use crate::negotiate::{Accepted, Shape};
+use crate::query::{ListOptions, Match};
+use crate::resource::Resource;
+use crate::respond::{self, Body, BoxError};
+use crate::selector::Filter;
+use crate::status::{Error, Result};
+use crate::stored;
+
+/// Lists larger than this are sent in pieces of about this size, so that a long one is never in memory as a whole.
+const PIECE: usize = 64 << 10;
+/// Keys that are read at once from an old state.
+const PAGE: usize = 500;
+
+/// What is said of a list whose state is compacted away.
+const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can \
+    start a new list without the continue parameter, or use the continue token in this response to retrieve the \
+    remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were \
+    created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+const VERSION_EXPIRED: &str = "The resourceVersion for the provided list is too old.";
+
+pub(crate) async fn list(api: &Api, call: &Call) -> Result<Response<Body>> {
+    let options = call.query.list_options(false)?;
+    answer(
+        call,
+        page(api, &call.resource, &call.request.namespace, &options).await?,
+    )
+}
+
+/// A page in the form that was asked for.
+pub(crate) fn answer(call: &Call, listed: Listed) -> Result<Response<Body>> {
+    let metadata = metadata(&listed);
+    match call.accepted.shape {
+        Shape::Whole if call.accepted == Accepted::default() && call.resource.bytes_are_ours() => {
+            Ok(as_bytes(&call.resource, listed.objects, &metadata))
+        }
+        shape => as_values(call, shape, &listed.objects, metadata),
+    }
+}
+
+/// One page, as the options ask for it.
+pub(crate) async fn page(
+    api: &Api,
+    resource: &Resource,
+    namespace: &str,
+    options: &ListOptions,
+) -> Result<Listed> {
+    let filter = filter(
+        resource,
+        namespace,
+        &options.label_selector,
+        &options.field_selector,
+    )?;
+    let kind = &resource.cache;
+    if !options.continue_token.is_empty() {
+        return continued(api, resource, &filter, options).await;
+    }
+    match options.resource_version.as_str() {
+        "" => api.cache.fresh().await?,
+        "0" => {}
+        version => {
+            let wanted = revision(version)?;
+            api.cache.reach(wanted).await?;
+            if options.version_match == Some(Match::Exact) && !kind.unchanged_since(wanted) {
+                return at(api, resource, &filter, None, options.limit, wanted).map_err(
+                    |e| match e {
+                        Error::Expired(..) => Error::Expired(VERSION_EXPIRED.into(), None),
+                        other => other,
+                    },
+                );
+            }
+            if options.version_match == Some(Match::Exact) {
+                let mut listed = kind.list(&filter, None, options.limit, wanted);
+                listed.revision = wanted;
+                return Ok(listed);
+            }
+        }
+    }
+    Ok(kind.list(&filter, None, options.limit, api.cache.revision()))
+}
+
+/// Reads both selectors in the words of a resource.
+pub(crate) fn filter(
+    resource: &Resource,
+    namespace: &str,
+    labels: &str,
+    fields: &str,
+) -> Result<Filter> {
+    let names = resource
+        .cache
+        .indexer()
+        .map(|i| i.names)
+        .unwrap_or_default();
+    Filter::parse(namespace, labels, fields, &names)
+}
+
+/// Reads a resource version that is a revision.
+pub(crate) fn revision(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        Error::invalid_field(
+            crate::status::About::default(),
+            "FieldValueInvalid",
+            "resourceVersion",
+            format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"),
+        )
+    })
+}
+
+/// The page after a token: of the state that the first page showed, or, if the token says so, of the present one.
+async fn continued(
+    api: &Api,
+    resource: &Resource,
+    filter: &Filter,
+    options: &ListOptions,
+) -> Result<Listed> {
+    if !matches!(options.resource_version.as_str(), "" | "0") {
+        return Err(Error::BadRequest(
+            "specifying resource version is not allowed when using continue".into(),
+        ));
+    }
+    let (at_revision, after) = decode_token(&options.continue_token)?;
+    let kind = &resource.cache;
+    let Some(at_revision) = at_revision else {
+        api.cache.fresh().await?;
+        return Ok(kind.list(filter, Some(&after), options.limit, api.cache.revision()));
+    };
+    api.cache.reach(at_revision).await?;
+    if kind.unchanged_since(at_revision) && at_revision >= api.cache.store().compacted().get() {
+        let mut listed = kind.list(filter, Some(&after), options.limit, at_revision);
+        if listed.revision == at_revision {
+            return Ok(listed);
+        }
+        listed.objects.clear();
+    }
+    at(
+        api,
+        resource,
+        filter,
+        Some(&after),
+        options.limit,
+        at_revision,
+    )
+    .map_err(|e| match e {
+        Error::Expired(..) => {
+            Error::Expired(CONTINUE_EXPIRED.into(), Some(encode_token(None, &after)))
+        }
+        other => other,
+    })
+}
+
+/// A page of the state at a revision, read from the store's history.
+fn at(
+    api: &Api,
+    resource: &Resource,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: usize,
+    revision: u64,
+) -> Result<Listed> {
+    let kind = &resource.cache;
+    let index = kind.indexer();
+    let scope = match filter.namespace.as_str() {
+        "" => kind.prefix().to_owned(),
+        namespace => format!("{}{namespace}/", kind.prefix()),
+    };
+    let mut after = after.map(|path| format!("{}{path}", kind.prefix()));
+    let mut listed = Listed {
+        revision,
+        ..Listed::default()
+    };
+    loop {
+        let size = if limit == 0 { PAGE } else { limit.min(PAGE) };
+        let page = api
+            .cache
+            .store()
+            .range(&scope, after.as_deref(), Some(revision.into()), size);
+        let page = page.map_err(|e| too_old(&e))?;
+        let last = page.items.len();
+        for (i, item) in page.items.iter().enumerate() {
+            let object = Object::new(&item.key, &item.value, item.modified.get(), index.as_ref())?;
+            if !filter.matches(&object) {
+                continue;
+            }
+            listed.objects.push(Arc::new(object));
+            if limit > 0 && listed.objects.len() == limit {
+                let left = (last - i - 1) as u64 + page.remaining;
+                listed.more = left > 0;
+                listed.remaining = Some(left).filter(|n| *n > 0 && filter.is_everything());
+                return Ok(listed);
+            }
+        }
+        match page.items.last() {
+            Some(item) if page.more => after = Some(item.key.to_string()),
+            _ => return Ok(listed),
+        }
+    }
+}
+
+/// The metadata of a list.
+fn metadata(listed: &Listed) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), json!(listed.revision.to_string()));
+    if let Some(last) = listed.objects.last().filter(|_| listed.more) {
+        let token = encode_token(Some(listed.revision), last.path());
+        metadata.insert("continue".into(), json!(token));
+        if let Some(remaining) = listed.remaining {
+            metadata.insert("remainingItemCount".into(), json!(remaining));
+        }
+    }
+    metadata
+}
+
+fn encode_token(revision: Option<u64>, after: &str) -> String {
+    let revision = revision.map_or(-1, |r| i64::try_from(r).unwrap_or(i64::MAX));
+    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": format!("{after}\u{0}")});
+    URL_SAFE_NO_PAD.encode(token.to_string())
+}
+
+fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
+    let wrong = |why: &str| Error::BadRequest(format!("continue key is not valid: {why}"));
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token.trim_end_matches('='))
+        .map_err(|e| wrong(&e.to_string()))?;
+    let token: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(&e.to_string()))?;
+    let start = token["start"].as_str().filter(|s| !s.is_empty());
+    let start = start.ok_or_else(|| wrong("encoded start key empty (version meta.k8s.io/v1)"))?;
+    match token["rv"].as_i64() {
+        Some(0) | None => Err(wrong(
+            "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+        )),
+        Some(rv) => Ok((
+            u64::try_from(rv).ok(),
+            start.trim_end_matches('\0').to_owned(),
+        )),
+    }
+}
+
+/// Copies the cached bytes of the objects behind each other.
+fn as_bytes(
+    resource: &Resource,
+    objects: Vec<Arc<Object>>,
+    metadata: &Map<String, Value>,
+) -> Response<Body> {
+    let api_version = resource.api_version();
+    let metadata = serde_json::to_string(metadata).expect("a JSON value can be written to memory");
+    let head = format!(
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[",
+        resource.list_kind
+    );
+    let mut pieces = Pieces {
+        head: Some(head),
+        objects: objects.into_iter(),
+        // Items of custom lists carry kind and version; items of built-in ones do not.
+        whole: resource.is_custom().then_some(api_version),
+        first: true,
+        done: false,
+    };
+    let first = pieces.next().unwrap_or_default();
+    let body = if pieces.done {
+        respond::full(first)
+    } else {
+        let all = std::iter::once(first)
+            .chain(pieces)
+            .map(Ok::<Bytes, BoxError>);
+        respond::stream(futures::stream::iter(all))
+    };
+    respond::with_body(StatusCode::OK, "application/json", body)
+}
+
+/// A list, piece by piece.
+struct Pieces {
+    head: Option<String>,
+    objects: std::vec::IntoIter<Arc<Object>>,
+    whole: Option<String>,
+    first: bool,
+    done: bool,
+}
+
+// === impl Pieces ===
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.done {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        if let Some(head) = self.head.take() {
+            out.put_slice(head.as_bytes());
+        }
+        while out.len() < PIECE {
+            let Some(object) = self.objects.next() else {
+                out.put_slice(b"]}\n");
+                self.done = true;
+                break;
+            };
+            if !std::mem::take(&mut self.first) {
+                out.put_u8(b',');
+            }
+            match &self.whole {
+                Some(version) => out.put_slice(&stored::with_api_version(object.bytes(), version)),
+                None => {
+                    out.put_u8(b'{');
+                    out.put_slice(stored::from_metadata(object.bytes()).unwrap_or(b"}"));
+                }
+            }
+        }
+        Some(out.freeze())
+    }
+}
+
+/// Decodes the objects, for tables, metadata, YAML and other versions.
+fn as_values(
+    call: &Call,
+    shape: Shape,
+    objects: &[Arc<Object>],
+    metadata: Map<String, Value>,
+) -> Result<Response<Body>> {
+    let resource = &call.resource;
+    let decoded = objects.iter().map(|object| {
+        let mut value = object.value()?;
+        resource.from_storage(&mut value);
+        Ok(value)
+    });
+    let list = match shape {
+        Shape::Whole => {
+            let items = decoded.map(|value: Result<Value>| {
+                let mut value = value?;
+                if let (false, Some(fields)) = (resource.is_custom(), value.as_object_mut()) {
+                    fields.remove("kind");
+                    fields.remove("apiVersion");
+                }
+                Ok(value)
+            });
+            json!({
+                "kind": resource.list_kind, "apiVersion": resource.api_version(),
+                "metadata": metadata, "items": items.collect::<Result<Vec<_>>>()?,
+            })
+        }
+        Shape::Metadata => {
+            let items = decoded.map(|value| Ok(respond::partial(&value?)));
+            json!({
+                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata, "items": items.collect::<Result<Vec<_>>>()?,
+            })
+        }
+        Shape::Table => {
+            let include = respond::include_object(call)?;
+            let rows = decoded.map(|value| Ok(respond::row(call, &value?, include)));
+            json!({
+                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                "columnDefinitions": respond::definitions(resource),
+                "rows": rows.collect::<Result<Vec<_>>>()?,
+            })
+        }
+    };
+    Ok(respond::value(
+        StatusCode::OK,
+        call.accepted.encoding,
+        &list,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_where_and_when() {
+        let token = encode_token(Some(7), "ns/a");
+        assert_eq!(decode_token(&token).unwrap(), (Some(7), "ns/a".into()));
+        assert_eq!(
+            decode_token(&encode_token(None, "a")).unwrap(),
+            (None, "a".into())
+        );
+        assert!(decode_token("nonsense").is_err());
+    }
+}

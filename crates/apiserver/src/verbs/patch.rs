@@ -1,0 +1,223 @@
+//! PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use super::update::{Changed, change};
+use crate::api::Api;
+use crate::call::Call;
+use crate::decode;
+use crate::meta;
+use crate::negotiate::{self, PatchType};
+use crate::query::WriteOptions;
+use crate::resource::Speaks;
+use crate::respond::{self, Body};
+use crate::status::{Error, Result};
+
+pub(crate) async fn patch(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
+    let options = call.write_options("PatchOptions")?;
+    let patch = Patch::read(call, body, &options)?;
+    if patch.kind == PatchType::Apply {
+        return patch.apply(api, call, &options).await;
+    }
+    let speaks = call.resource.speaks(&call.request.subresource);
+    let written = change(api, call, &options, |old| {
+        Ok(Changed::to(patch.to(call, &speaks, &options, old)?))
+    })
+    .await?;
+    respond::object(call, StatusCode::OK, written.object)
+}
+
+/// A patch, read and checked as far as it can be without the object.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    pub(crate) kind: PatchType,
+    patch: Value,
+}
+
+// === impl Patch ===
+
+impl Patch {
+    pub(crate) fn read(call: &Call, body: &Bytes, options: &WriteOptions) -> Result<Self> {
+        let kind = negotiate::patch_type(&call.headers, !call.resource.is_custom())?;
+        let forced = options.force.is_some();
+        let manager = call.query.get("fieldManager").unwrap_or_default();
+        match kind {
+            PatchType::Apply if manager.is_empty() => {
+                return Err(wrong_option(
+                    "FieldValueRequired",
+                    "fieldManager",
+                    "Required value: is required for apply patch",
+                ));
+            }
+            PatchType::Json | PatchType::Merge | PatchType::Strategic if forced => {
+                return Err(wrong_option(
+                    "FieldValueForbidden",
+                    "force",
+                    "Forbidden: may not be specified for non-apply patch",
+                ));
+            }
+            _ => {}
+        }
+        let patch = match kind {
+            PatchType::Apply => decode::apply(body)?,
+            _ => decode::from_json(body)
+                .map_err(|e| Error::BadRequest(format!("error decoding patch: {e}")))?,
+        };
+        Ok(Self { kind, patch })
+    }
+
+    /// The object after the patch. Unknown fields that the patch brings are refused, warned of, or dropped.
+    pub(crate) fn to(
+        &self,
+        call: &Call,
+        speaks: &Speaks,
+        options: &WriteOptions,
+        old: &Value,
+    ) -> Result<Value> {
+        let patched = match self.kind {
+            PatchType::Json => cedge_merge::json_patch(old, &self.patch),
+            PatchType::Merge => cedge_merge::merge_patch(old, &self.patch),
+            PatchType::Strategic => {
+                let ty = call.resource.types(speaks);
+                let ty = ty.ok_or_else(|| Error::internal("a kind without a schema"))?;
+                cedge_merge::strategic(ty, old, &self.patch)
+            }
+            PatchType::Apply => return Err(Error::internal("apply is no plain patch")),
+        };
+        let mut new = patched.map_err(|e| Error::Plain {
+            code: e.code(),
+            reason: e.reason(),
+            message: e.message(),
+        })?;
+        if !new.is_object() {
+            return Err(Error::BadRequest(
+                "the patch does not leave an object".into(),
+            ));
+        }
+        check_identity(call, speaks, &new)?;
+        call.check_fields(&mut new, speaks, options, &[])?;
+        Ok(new)
+    }
+
+    async fn apply(
+        &self,
+        api: &Api,
+        call: &Call,
+        options: &WriteOptions,
+    ) -> Result<Response<Body>> {
+        let applied = self.applied(call, options)?;
+        let existing = api.get(&call.resource.cache, &call.path()).await?;
+        if existing.is_none() {
+            if !call.request.subresource.is_empty() {
+                return Err(Error::NotFound(call.resource.about(&call.request.name)));
+            }
+            match self.create(api, call, options, &applied).await {
+                Err(Error::AlreadyExists(_)) => {}
+                answer => return answer,
+            }
+        }
+        let written = change(api, call, options, |old| {
+            let object = crate::managed::merge(call, options, Some(old), &applied)?;
+            Ok(Changed {
+                object,
+                managed: true,
+            })
+        })
+        .await?;
+        respond::object(call, StatusCode::OK, written.object)
+    }
+
+    async fn create(
+        &self,
+        api: &Api,
+        call: &Call,
+        options: &WriteOptions,
+        applied: &Value,
+    ) -> Result<Response<Body>> {
+        let uid = meta::uid(applied);
+        if !uid.is_empty() {
+            return Err(Error::Conflict(
+                call.resource.about(&call.request.name),
+                format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                ),
+            ));
+        }
+        if !meta::text(applied, "resourceVersion").is_empty() {
+            return Err(Error::NotFound(call.resource.about(&call.request.name)));
+        }
+        let object = crate::managed::merge(call, options, None, applied)?;
+        let created = super::create::create_object(
+            api,
+            call,
+            options,
+            Changed {
+                object,
+                managed: true,
+            },
+        )
+        .await?;
+        respond::object(call, StatusCode::CREATED, created)
+    }
+
+    /// The applied configuration, complete and checked.
+    fn applied(&self, call: &Call, options: &WriteOptions) -> Result<Value> {
+        let mut applied = self.patch.clone();
+        let speaks = call.resource.speaks(&call.request.subresource);
+        if applied["metadata"]["managedFields"]
+            .as_array()
+            .is_some_and(|m| !m.is_empty())
+        {
+            return Err(Error::BadRequest(
+                "metadata.managedFields must be nil".into(),
+            ));
+        }
+        for (field, expected) in [
+            ("apiVersion", speaks.api_version()),
+            ("kind", speaks.kind.clone()),
+        ] {
+            let given = applied[field].as_str().unwrap_or_default();
+            if given.is_empty() {
+                return Err(Error::BadRequest(format!(
+                    "invalid object type: {field} is missing"
+                )));
+            }
+            if given != expected {
+                return Err(Error::BadRequest(format!(
+                    "invalid object type: {field} {given:?} does not match {expected:?}"
+                )));
+            }
+        }
+        if meta::name(&applied).is_empty() {
+            meta::set(&mut applied, "name", call.request.name.clone());
+        }
+        super::update::settle_name(call, &mut applied)?;
+        call.check_fields(&mut applied, &speaks, options, &[])?;
+        Ok(applied)
+    }
+}
+
+/// A patch must not make another object of an object.
+fn check_identity(call: &Call, speaks: &Speaks, new: &Value) -> Result<()> {
+    let mut named = new.clone();
+    super::update::settle_name(call, &mut named)?;
+    let kind = new["kind"].as_str().unwrap_or_default();
+    let version = new["apiVersion"].as_str().unwrap_or_default();
+    if kind != speaks.kind || version != speaks.api_version() {
+        return Err(Error::BadRequest(format!(
+            "the patch changes the object's kind or version to {version:?}, {kind:?}"
+        )));
+    }
+    Ok(())
+}
+
+fn wrong_option(reason: &str, field: &str, message: &str) -> Error {
+    Error::invalid_field(
+        crate::status::About::new("meta.k8s.io", "PatchOptions", ""),
+        reason,
+        field,
+        message.into(),
+    )
+}

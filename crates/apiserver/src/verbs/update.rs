@@ -1,0 +1,254 @@
+//! Changes of objects: the loop that every change goes through, and PUT.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::admission;
+use crate::api::{Api, WriteFailure};
+use crate::cache::Object;
+use crate::call::Call;
+use crate::meta;
+use crate::query::WriteOptions;
+use crate::respond::{self, Body};
+use crate::status::{Cause, Error, Result};
+
+/// What is said to whoever changes an old version.
+pub(crate) const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
+/// How often a change that does not insist on a version is tried again when others write as well.
+const ATTEMPTS: usize = 20;
+
+/// What a change makes of an object.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) object: Value,
+    /// Whether the managers of fields are noted already, as apply does.
+    pub(crate) managed: bool,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// In the version of the request.
+    pub(crate) object: Value,
+}
+
+// === impl Changed ===
+
+impl Changed {
+    pub(crate) fn to(object: Value) -> Self {
+        Self {
+            object,
+            managed: false,
+        }
+    }
+}
+
+pub(crate) async fn update(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
+    let options = call.write_options("UpdateOptions")?;
+    let mut object = call.object(body, &options)?;
+    settle_name(call, &mut object)?;
+    let existing = api.get(&call.resource.cache, &call.path()).await?;
+    if existing.is_none() && call.request.subresource.is_empty() && call.resource.create_on_update()
+    {
+        let created =
+            super::create::create_object(api, call, &options, Changed::to(object)).await?;
+        return respond::object(call, StatusCode::CREATED, created);
+    }
+    if meta::text(&object, "resourceVersion").is_empty() && call.resource.needs_revision() {
+        return Err(Error::invalid_field(
+            call.resource.about_kind(&call.request.name),
+            "FieldValueInvalid",
+            "metadata.resourceVersion",
+            "Invalid value: 0: must be specified for an update".into(),
+        ));
+    }
+    let written = change(api, call, &options, |_| Ok(Changed::to(object.clone()))).await?;
+    respond::object(call, StatusCode::OK, written.object)
+}
+
+/// The name and namespace of the path and of the object must be one.
+pub(crate) fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
+    let (name, namespace) = (&call.request.name, &call.request.namespace);
+    match meta::name(object) {
+        given if given == name => {}
+        "" => {
+            return Err(Error::BadRequest(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        given => {
+            return Err(Error::BadRequest(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+    }
+    if !call.resource.namespaced {
+        meta::remove(object, "namespace");
+        return Ok(());
+    }
+    match meta::namespace(object) {
+        "" => meta::set(object, "namespace", namespace.clone()),
+        given if given == namespace => {}
+        given => {
+            return Err(Error::BadRequest(format!(
+                "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Reads, changes and writes an object until nobody else has written in between. `edit` gets the present object and may
+/// be called several times; what it gives is completed, checked and stored.
+pub(crate) async fn change(
+    api: &Api,
+    call: &Call,
+    options: &WriteOptions,
+    mut edit: impl FnMut(&Value) -> Result<Changed>,
+) -> Result<Written> {
+    let resource = &*call.resource;
+    for _ in 0..ATTEMPTS {
+        let current = api.get(&resource.cache, &call.path()).await?;
+        let current = current.ok_or_else(|| Error::NotFound(resource.about(&call.request.name)))?;
+        let old = decoded(call, &current)?;
+        let changed = edit(&old)?;
+        match attempt(api, call, options, &current, &old, changed).await {
+            Err(WriteFailure::Conflict) => {}
+            Err(WriteFailure::Other(error)) => return Err(error),
+            Ok(object) => return Ok(Written { object }),
+        }
+    }
+    Err(Error::Conflict(
+        resource.about(&call.request.name),
+        MODIFIED.into(),
+    ))
+}
+
+/// The object in the version of the request.
+pub(crate) fn decoded(call: &Call, object: &Arc<Object>) -> Result<Value> {
+    let mut value = object.value()?;
+    call.resource.from_storage(&mut value);
+    Ok(value)
+}
+
+async fn attempt(
+    api: &Api,
+    call: &Call,
+    options: &WriteOptions,
+    current: &Object,
+    old: &Value,
+    changed: Changed,
+) -> Result<Value, WriteFailure> {
+    let resource = &*call.resource;
+    let subresource = match call.request.subresource.as_str() {
+        // A scale changes the object itself.
+        "scale" => "",
+        other => other,
+    };
+    let mut new = changed.object;
+    check_preconditions(call, &new, old)?;
+    keep_what_is_ours(&mut new, old);
+    super::create::drop_duplicate_owners(call, &mut new);
+    resource.set_defaults(&mut new);
+    resource.prepare_update(subresource, &mut new, old);
+    admission::on_update(api, call, &mut new, old).await?;
+    if !changed.managed {
+        crate::managed::track(call, options, Some(old), &mut new);
+    }
+    let causes = resource.validate(subresource, &new, Some(old));
+    let causes = with_finalizers(causes, &new, old);
+    if !causes.is_empty() {
+        let about = resource.about_kind(&call.request.name);
+        return Err(Error::Invalid(about, causes).into());
+    }
+    let reserved = admission::reserve(api, call, &mut new, Some(old), options.dry_run).await?;
+    if meta::same_but_for_times(&new, old) {
+        return Ok(old.clone());
+    }
+    if options.dry_run {
+        return Ok(new);
+    }
+    let mut stored = new;
+    resource.to_storage(&mut stored);
+    let gone = meta::may_go(&stored) && admission::may_go(resource, &stored);
+    let revision = if gone {
+        api.remove(resource, &stored, current.revision()).await?
+    } else {
+        api.replace(resource, &stored, current.revision()).await?
+    };
+    reserved.keep();
+    resource.from_storage(&mut stored);
+    if gone {
+        admission::deleted(api, resource, &stored);
+    }
+    meta::set_revision(&mut stored, revision);
+    Ok(stored)
+}
+
+/// A version or uid that the caller names must be the present one.
+fn check_preconditions(call: &Call, new: &Value, old: &Value) -> Result<()> {
+    let about = || call.resource.about(&call.request.name);
+    let version = meta::text(new, "resourceVersion");
+    if !matches!(version, "" | "0") && version != meta::text(old, "resourceVersion") {
+        return Err(Error::Conflict(about(), MODIFIED.into()));
+    }
+    let (uid, present) = (meta::uid(new), meta::uid(old));
+    if !uid.is_empty() && uid != present {
+        let key = format!("{}{}", call.resource.cache.prefix(), call.path());
+        return Err(Error::Conflict(
+            about(),
+            format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {uid}, UID in object meta: {present}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What no caller decides.
+fn keep_what_is_ours(new: &mut Value, old: &Value) {
+    for field in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+    ] {
+        if field != "generateName" || meta::text(new, field).is_empty() {
+            meta::copy(old, new, field);
+        }
+    }
+    meta::remove(new, "selfLink");
+    if !new["metadata"]["managedFields"].is_array() {
+        meta::copy(old, new, "managedFields");
+    }
+}
+
+/// What is being deleted takes no new finalizers.
+fn with_finalizers(mut causes: Vec<Cause>, new: &Value, old: &Value) -> Vec<Cause> {
+    if !meta::is_deleting(old) {
+        return causes;
+    }
+    let before = meta::finalizers(old);
+    let after = meta::finalizers(new);
+    let added: Vec<&String> = after.iter().filter(|f| !before.contains(f)).collect();
+    let known = causes.iter().any(|c| c.field == "metadata.finalizers");
+    if !added.is_empty() && !known {
+        let quoted: Vec<String> = added.iter().map(|f| format!("\"{f}\"")).collect();
+        causes.push(Cause {
+            reason: "FieldValueForbidden".into(),
+            message: format!(
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                quoted.join(", ")
+            ),
+            field: "metadata.finalizers".into(),
+        });
+    }
+    causes
+}
