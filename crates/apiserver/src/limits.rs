@@ -72,8 +72,8 @@ mod tests {
         let _a = limits.enter("a").await.unwrap();
         let second = limits.enter("a").await.unwrap();
         assert_eq!(limits.enter("a").await.unwrap_err().code(), 429);
-        limits.enter("b").await.unwrap();
+        let _b = limits.enter("b").await.unwrap();
         drop(second);
-        limits.enter("a").await.unwrap();
+        let _again = limits.enter("a").await.unwrap();
     }
 }
