@@ -4,7 +4,7 @@
 
 mod act;
 mod plan;
-mod template;
+pub(crate) mod template;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ mod claim;
 mod conditions;
 mod config;
 mod context;
+mod daemonset;
 mod deployment;
 mod discovery;
 mod error;
@@ -18,6 +19,7 @@ mod expectations;
 mod gc;
 mod job;
 mod namespace;
+mod nodes;
 mod patch;
 mod pods;
 mod replicaset;
@@ -71,7 +73,7 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::Deployment => deployment::start(ctx),
         Controller::ReplicaSet => replicaset::start(ctx),
         Controller::Job => job::start(ctx),
-        Controller::DaemonSet => {}
+        Controller::DaemonSet => daemonset::start(ctx),
         Controller::ServiceAccount => service_account::start_accounts(ctx),
         Controller::RootCa => service_account::start_root_ca(ctx),
         Controller::NodeLifecycle => {}

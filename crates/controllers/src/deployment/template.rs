@@ -4,10 +4,10 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
 
 /// The label (and selector term) that keeps the pods of two versions apart.
-pub(super) const HASH_LABEL: &str = "pod-template-hash";
+pub(crate) const HASH_LABEL: &str = "pod-template-hash";
 
 /// Whether two templates make the same pods.
-pub(super) fn is_same(a: &PodTemplateSpec, b: &PodTemplateSpec) -> bool {
+pub(crate) fn is_same(a: &PodTemplateSpec, b: &PodTemplateSpec) -> bool {
     canonical(a) == canonical(b)
 }
 
@@ -15,7 +15,7 @@ pub(super) fn is_same(a: &PodTemplateSpec, b: &PodTemplateSpec) -> bool {
 ///
 /// The value is ours alone: versions are found again by comparing templates, never by their hash, so that ReplicaSets
 /// made by another implementation are found as well.
-pub(super) fn hash(template: &PodTemplateSpec, collisions: i32) -> String {
+pub(crate) fn hash(template: &PodTemplateSpec, collisions: i32) -> String {
     let mut text = canonical(template).to_string();
     if collisions != 0 {
         text += &collisions.to_string();
@@ -43,7 +43,7 @@ fn canonical(template: &PodTemplateSpec) -> Value {
     value
 }
 
-fn strip_empty(value: &mut Value) {
+pub(crate) fn strip_empty(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.values_mut().for_each(strip_empty);
