@@ -22,6 +22,9 @@ pub struct TypeMismatch {
 
 /// Checks the JSON types of a value against its type.
 ///
+/// For built-in types, and for the metadata of custom resources: what else those hold is judged by their schema
+/// (crate `crd`), in other words.
+///
 /// # Errors
 /// The first mismatch that the API server would report. `null` fits everywhere, unknown fields are ignored.
 pub fn check_types(ty: TypeRef<'_>, value: &Value) -> Result<(), TypeMismatch> {

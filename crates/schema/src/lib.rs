@@ -11,6 +11,8 @@ mod builder;
 pub mod builtin;
 pub mod check;
 pub mod generate;
+#[cfg(test)]
+mod hostile;
 pub mod normalize;
 pub mod openapi;
 pub mod strict;

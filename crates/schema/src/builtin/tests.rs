@@ -21,3 +21,12 @@ fn every_kind_is_found_by_its_names() {
         assert_eq!(types.named(ty.name().unwrap()), Some(ty));
     }
 }
+
+#[test]
+#[ignore = "prints figures: cargo test -p cedge-schema -- --ignored --nocapture figures"]
+fn figures() {
+    let start = jiff::Timestamp::now();
+    let types = builtin();
+    let loaded = jiff::Timestamp::now().duration_since(start);
+    println!("loaded in {loaded:?}, {} bytes", types.heap_bytes());
+}
