@@ -6,6 +6,7 @@ mod patience;
 use std::convert::Infallible;
 use std::future::ready;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cedge_tasks::Shutdown;
@@ -65,6 +66,13 @@ pub(crate) enum Version {
     Two,
 }
 
+impl Version {
+    /// How long to wait for what a connection begins with, where hyper has no limit of its own.
+    fn preface(self, limits: &Limits) -> Option<Duration> {
+        (self == Self::Two).then_some(limits.head)
+    }
+}
+
 /// Serves HTTP/1.1 on a stream whose other end is known already (through a link, for instance), until it is closed or it
 /// is time to stop; then requests in flight may finish within [`Limits::drain`].
 ///
@@ -105,7 +113,7 @@ where
         async move { answer.await.map(|response| response.map(|b| guard.with(b))) }
     });
     let builder = builder(version, limits);
-    let io = TokioIo::new(Patience::new(io, limits.head));
+    let io = TokioIo::new(Patience::new(io, version.preface(limits)));
     let mut serving = pin!(builder.serve_connection_with_upgrades(io, service));
     let end = async {
         futures::future::select(pin!(shutdown.wait()), pin!(activity.idle_for(limits.idle))).await;
@@ -131,7 +139,7 @@ where
         ready(Ok::<_, Infallible>(too_many()))
     });
     let builder = builder(version, limits);
-    let io = TokioIo::new(Patience::new(io, limits.head));
+    let io = TokioIo::new(Patience::new(io, version.preface(limits)));
     let mut serving = pin!(builder.serve_connection(io, service));
     let _ = tokio::time::timeout(limits.handshake, async {
         let heard = pin!(answered.notified());

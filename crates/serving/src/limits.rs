@@ -11,7 +11,7 @@ pub struct Limits {
     /// From the first byte to the end of the TLS handshake.
     pub handshake: Duration,
     /// From the start of a request to the end of its head, and from the end of a handshake to the first request's first
-    /// bytes. 30 s: a weak 2G link needs some.
+    /// bytes. On HTTP/1 the wait between two requests counts as well. 30 s: a weak 2G link needs some.
     pub head: Duration,
     /// A connection without a request in flight is closed after this. Longer than the minute and a half of most clients'
     /// own pools, so that it is they who close.

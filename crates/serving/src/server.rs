@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use crate::connection::Connection;
@@ -24,6 +25,9 @@ use crate::stats::Stats;
 const REFUSALS: usize = 32;
 /// When the system has no file descriptor left, accepting again at once only burns the processor.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// At most one complaint about a flood in this time.
+const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// A port that speaks HTTP over TLS, and raw protocols to those who ask for them by name.
 #[derive(Clone)]
@@ -109,9 +113,14 @@ impl<S: HttpService> Server<S> {
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
         let group = Group::new(shutdown.clone());
+        let mut complained = None;
         while let Some(accepted) = shutdown.or(listener.accept()).await {
             match accepted {
-                Ok((stream, remote)) => self.admit(stream, remote, &places, &refusals, &group),
+                Ok((stream, remote)) => {
+                    if !self.admit(stream, remote, &places, &refusals, &group) {
+                        self.complain(remote, &mut complained);
+                    }
+                }
                 Err(error) => self.tell(&error).await,
             }
         }
@@ -127,23 +136,33 @@ impl<S: HttpService> Server<S> {
         places: &Arc<Semaphore>,
         refusals: &Arc<Semaphore>,
         group: &Group,
-    ) {
+    ) -> bool {
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             let shutdown = group.shutdown().clone();
             let work = self.clone().connection(stream, remote, place, shutdown);
             group.spawn("serving/connection", work);
-            return;
+            return true;
         }
         self.stats.refuse();
+        if let Ok(place) = Arc::clone(refusals).try_acquire_owned() {
+            let work = self.clone().turn_away(stream, place);
+            group.spawn("serving/refusal", work);
+        }
+        false
+    }
+
+    /// Says that there are too many, but not for each of them: a flood must not fill the disk with logs as well.
+    fn complain(&self, remote: SocketAddr, last: &mut Option<Instant>) {
+        if last.is_some_and(|at| at.elapsed() < COMPLAINTS) {
+            return;
+        }
+        *last = Some(Instant::now());
         tracing::warn!(
             %remote,
             limit = self.limits.connections,
-            "too many connections, one more was turned away"
+            refused = self.stats.refused(),
+            "too many connections, new ones are turned away"
         );
-        if let Ok(place) = Arc::clone(refusals).try_acquire_owned() {
-            let work = self.clone().turn_away(stream, remote, place);
-            group.spawn("serving/refusal", work);
-        }
     }
 
     async fn tell(&self, error: &io::Error) {
@@ -198,7 +217,7 @@ impl<S: HttpService> Server<S> {
         .await;
     }
 
-    async fn turn_away(self, stream: TcpStream, _remote: SocketAddr, place: OwnedSemaphorePermit) {
+    async fn turn_away(self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let socket = Socket::new(stream, place, Arc::new(Stats::default()));
         let shaking = handshake::shake(socket, &self.choices, &self.tls, self.limits.handshake);
         // A raw protocol has its own words for this; a closed stream is understood by all of them.

@@ -459,3 +459,100 @@ async fn a_stream_of_another_kind_is_served_for_the_user_it_is_vouched_for() {
     assert!(hear(&mut near).await.ends_with("edge:parent:a"));
     serving.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_short_request_may_have_a_long_answer() {
+    let limits = Limits {
+        head: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let port = port(limits).await;
+    let mut stream = port.http1().await;
+    // Shorter than the preface of HTTP/2, and answered later than a head may take.
+    say(&mut stream, "GET /slow HTTP/1.0\r\n\r\n").await;
+    let heard = hear(&mut stream).await;
+    assert!(heard.ends_with("nobody"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_flood_of_every_kind_of_nonsense_leaves_the_port_serving() {
+    let limits = Limits {
+        connections: 64,
+        ..quick()
+    };
+    let port = port(limits).await;
+    let mut floods = Vec::new();
+    for seed in 0..200u32 {
+        let address = port.address;
+        floods.push(cedge_tasks::spawn("test/flood", async move {
+            let Ok(mut tcp) = TcpStream::connect(address).await else {
+                return;
+            };
+            let noise = noise(seed);
+            let _ = tcp.write_all(&noise).await;
+            if seed % 3 == 0 {
+                let _ = timeout(Duration::from_secs(1), tcp.read_u8()).await;
+            }
+        }));
+    }
+    for flood in floods {
+        flood.await.unwrap();
+    }
+    timeout(SOON, async {
+        while port.stats.open() > 0 || !port.ask().await.ends_with("nobody") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("it serves again");
+    assert_eq!(port.stop().await, Drained::All);
+}
+
+/// Bytes that begin as TLS, as HTTP, or as nothing, and go on at random.
+fn noise(seed: u32) -> Vec<u8> {
+    let beginnings: [&[u8]; 5] = [
+        b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03",
+        b"\x16\x03\x03\x40\x01",
+        b"GET /",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0",
+    ];
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let mut bytes = beginnings[seed as usize % 5].to_vec();
+    for _ in 0..seed % 700 {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        bytes.push(state.to_le_bytes()[0]);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn an_http2_client_that_opens_and_cancels_without_end_is_sent_away() {
+    let port = port(Limits::default()).await;
+    let stream = port.connect(port.client(&[b"h2"])).await.unwrap();
+    let mut wire = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for stream_id in (1..8001u32).step_by(2) {
+        // HEADERS with GET, https, `/slow` (never indexed), authority `a`; then RST_STREAM.
+        let block = [&b"\x82\x87\x04\x05/slow\x01\x01a"[..]].concat();
+        wire.extend([0, 0, block.len().to_le_bytes()[0], 1, 5]);
+        wire.extend(stream_id.to_be_bytes());
+        wire.extend(&block);
+        wire.extend([0, 0, 4, 3, 0]);
+        wire.extend(stream_id.to_be_bytes());
+        wire.extend([0, 0, 0, 8]);
+    }
+    let (mut read, mut write) = tokio::io::split(stream);
+    let sending = async {
+        let _ = write.write_all(&wire).await;
+        let _ = write.flush().await;
+    };
+    let (heard, ()) = tokio::join!(hear(&mut read), sending);
+    // GOAWAY (frame type 7) with ENHANCE_YOUR_CALM (11).
+    assert!(
+        heard.as_bytes().windows(2).any(|w| w == [0, 11]),
+        "{heard:?}"
+    );
+    assert!(port.ask().await.ends_with("nobody"), "others are served");
+}

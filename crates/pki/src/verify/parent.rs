@@ -2,11 +2,11 @@
 
 use rustls::Error as TlsError;
 use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::{Dates, Refusal, chain, handshake_signatures};
-use crate::certificate::{PeerCertificate, Role};
+use crate::certificate::{Role, Unreadable};
 use crate::pin::Pin;
 
 /// So many certificates of a chain are looked at for the pinned authority; ours have two.
@@ -49,15 +49,16 @@ impl Parent {
         }
     }
 
-    fn authority<'a>(
-        &self,
-        shown: &'a [CertificateDer<'a>],
-    ) -> Result<&'a CertificateDer<'a>, Refusal> {
+    /// Finds the pinned authority among what was shown. Nothing vouches for these certificates but the pin, so the key
+    /// that is compared is the very one that the chain is then checked with, as the same parser read it.
+    fn authority<'a>(&self, shown: &'a [CertificateDer<'a>]) -> Result<TrustAnchor<'a>, Refusal> {
         let mut presented = Vec::new();
         for certificate in shown.iter().take(MAX_CHAIN) {
-            let key = PeerCertificate::parse(certificate)?.key;
+            let anchor = webpki::anchor_from_trusted_cert(certificate)
+                .map_err(|_| Refusal::Unreadable(Unreadable("it is damaged")))?;
+            let key = Pin::of_spki(&webpki::spki_for_anchor(&anchor));
             if key == self.pin {
-                return Ok(certificate);
+                return Ok(anchor);
             }
             presented.push(key);
         }
@@ -77,9 +78,7 @@ impl ServerCertVerifier for Parent {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let authority = self.authority(intermediates)?;
-        let anchor = webpki::anchor_from_trusted_cert(authority)
-            .map_err(|e| Refusal::NotOurs(e.to_string()))?;
+        let anchor = self.authority(intermediates)?;
         let leaf = chain(end_entity, &anchor, KeyUsage::server_auth(), Dates::Ignored)?;
         // Any child of that parent holds a certificate of the same authority: it must not pose as the parent.
         if leaf.role != Role::Server {

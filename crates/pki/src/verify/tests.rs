@@ -257,7 +257,6 @@ fn a_replaced_credential_is_shown_from_the_next_handshake_on() {
 fn a_named_server_must_have_the_name() {
     let parent = Authority::ephemeral();
     let verifier = super::Parent::pinned_and_named(parent.pin());
-    let server = server_of(&parent, usual());
     let chain = {
         let key = Arc::new(Key::generate());
         let names = vec!["hub.example".to_owned()];
@@ -265,7 +264,6 @@ fn a_named_server_must_have_the_name() {
             .issue(&Profile::Server { names }, &key, usual())
             .unwrap()
     };
-    drop(server);
     let verify = |name: &str| {
         use rustls::client::danger::ServerCertVerifier as _;
         verifier.verify_server_cert(
@@ -279,4 +277,102 @@ fn a_named_server_must_have_the_name() {
     assert!(verify("hub.example").is_ok());
     let refusal = Refusal::behind_tls(&verify("other.example").unwrap_err());
     assert_eq!(refusal, Some(Refusal::WrongName("other.example".into())));
+}
+
+/// What any stranger can send: bytes that are almost a chain of ours.
+#[test]
+fn a_damaged_chain_is_refused_by_every_verifier_and_panics_in_none() {
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls::server::danger::ClientCertVerifier as _;
+    let authority = Authority::ephemeral();
+    let issued = |profile: &Profile| {
+        let key = Arc::new(Key::generate());
+        authority.issue(profile, &key, usual()).unwrap()
+    };
+    let names = vec!["hub.example".to_owned()];
+    let server = issued(&Profile::Server { names });
+    let (child, user) = (issued(&cluster()), issued(&user()));
+    let now = super::unix("2026-11-23T00:00:00Z".parse().unwrap());
+    let parent = super::Parent::pinned_and_named(authority.pin());
+    let children = super::Children::of(&authority);
+    let users = super::Users::of(&authority);
+    let name = "hub.example".try_into().unwrap();
+    let at_parent = |leaf: &[u8], ca: &[u8]| {
+        let (leaf, ca) = (leaf.to_vec().into(), ca.to_vec().into());
+        parent
+            .verify_server_cert(&leaf, &[ca], &name, &[], now)
+            .is_ok()
+    };
+    let ca = authority.certificate();
+    let leaf = &server.chain()[0];
+    assert!(at_parent(leaf, ca));
+    let child = child.chain()[0].to_vec();
+    let user = user.chain()[0].to_vec();
+    assert!(
+        children
+            .verify_client_cert(&child.clone().into(), &[], now)
+            .is_ok()
+    );
+    assert!(
+        users
+            .verify_client_cert(&user.clone().into(), &[], now)
+            .is_ok()
+    );
+    for bit in [0x01, 0x20, 0x80] {
+        for at in 0..leaf.len() {
+            assert!(!at_parent(&changed(leaf, at, bit), ca), "leaf, {at}");
+            assert!(!at_parent(&leaf[..at], ca), "leaf, cut at {at}");
+        }
+        // Of the authority's certificate only key and name count; no change of it makes another key good.
+        for at in 0..ca.len() {
+            if at_parent(leaf, &changed(ca, at, bit)) {
+                continue;
+            }
+            let stranger = Authority::ephemeral();
+            assert!(!at_parent(leaf, stranger.certificate()));
+        }
+        for at in 0..child.len() {
+            let damaged = changed(&child, at, bit).into();
+            assert!(
+                children.verify_client_cert(&damaged, &[], now).is_err(),
+                "child, {at}"
+            );
+        }
+        for at in 0..user.len() {
+            let damaged = changed(&user, at, bit).into();
+            assert!(
+                users.verify_client_cert(&damaged, &[], now).is_err(),
+                "user, {at}"
+            );
+        }
+    }
+}
+
+fn changed(der: &[u8], at: usize, bit: u8) -> Vec<u8> {
+    let mut changed = der.to_vec();
+    changed[at] ^= bit;
+    changed
+}
+
+#[test]
+fn a_chain_is_searched_for_the_pinned_authority_and_not_without_end() {
+    use rustls::client::danger::ServerCertVerifier as _;
+    let (authority, stranger) = (Authority::ephemeral(), Authority::ephemeral());
+    let key = Arc::new(Key::generate());
+    let names = vec!["hub.example".to_owned()];
+    let server = authority
+        .issue(&Profile::Server { names }, &key, usual())
+        .unwrap();
+    let parent = super::Parent::pinned(authority.pin());
+    let name = "hub.example".try_into().unwrap();
+    let now = super::unix(Timestamp::UNIX_EPOCH);
+    let verify = |before: usize| {
+        let mut shown = vec![stranger.certificate().clone(); before];
+        shown.push(authority.certificate().clone());
+        parent
+            .verify_server_cert(&server.chain()[0], &shown, &name, &[], now)
+            .is_ok()
+    };
+    assert!(verify(0) && verify(7));
+    assert!(!verify(8));
 }

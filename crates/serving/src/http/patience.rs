@@ -1,4 +1,4 @@
-//! A stream whose first bytes must come in time. HTTP/1 has a timer of its own for every head; an HTTP/2 connection whose
+//! A stream whose first bytes must come in time. HTTP/1 has a timer of its own for every head, an HTTP/2 connection whose
 //! preface never comes would wait for ever.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// As long as the HTTP/2 preface; no request of HTTP/1 is shorter by much.
+/// The length of the HTTP/2 preface.
 const ENOUGH: usize = 24;
 
 /// Fails with `TimedOut` when the first bytes take too long; afterwards it is only what it wraps.
@@ -28,15 +28,13 @@ struct Waiting {
 // === impl Patience ===
 
 impl<IO> Patience<IO> {
-    pub(super) fn new(io: IO, limit: Duration) -> Self {
-        let waiting = Waiting {
+    /// Waits for the preface of HTTP/2 for this long, or for nothing at all.
+    pub(super) fn new(io: IO, limit: Option<Duration>) -> Self {
+        let waiting = limit.map(|limit| Waiting {
             deadline: Box::pin(tokio::time::sleep(limit)),
             seen: 0,
-        };
-        Self {
-            io,
-            waiting: Some(waiting),
-        }
+        });
+        Self { io, waiting }
     }
 }
 
