@@ -19,8 +19,10 @@ mod expectations;
 mod gc;
 mod job;
 mod namespace;
+mod node_lifecycle;
 mod nodes;
 mod patch;
+mod pod_gc;
 mod pods;
 mod replicaset;
 mod service_account;
@@ -76,9 +78,9 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::DaemonSet => daemonset::start(ctx),
         Controller::ServiceAccount => service_account::start_accounts(ctx),
         Controller::RootCa => service_account::start_root_ca(ctx),
-        Controller::NodeLifecycle => {}
-        Controller::TaintEviction => {}
-        Controller::PodGc => {}
+        Controller::NodeLifecycle => node_lifecycle::start(ctx),
+        Controller::TaintEviction => node_lifecycle::start_eviction(ctx),
+        Controller::PodGc => pod_gc::start(ctx),
         Controller::TtlAfterFinished => ttl::start(ctx),
         Controller::EndpointSlice => {}
     }

@@ -4,9 +4,15 @@ mod ranking;
 
 use std::time::Duration;
 
+use cedge_informer::{Cache, Object};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::api::{DeleteParams, Preconditions};
+use kube::{Api, Client};
+
+use crate::error::{Answer as _, Error};
+use crate::patch;
 
 pub(crate) use ranking::rank_for_deletion;
 
@@ -104,5 +110,84 @@ pub(crate) fn from_template(
         },
         spec: template.spec.clone(),
         status: None,
+    }
+}
+
+/// Files pods under the node they are bound to.
+pub(crate) fn index_by_node(pods: &Cache) {
+    pods.index(BY_NODE, |pod| {
+        let bound: Result<Bound, _> = pod.decode();
+        bound
+            .ok()
+            .and_then(|b| b.spec.node_name)
+            .into_iter()
+            .collect()
+    });
+}
+
+/// The name of that index.
+pub(crate) const BY_NODE: &str = "node";
+
+#[derive(serde::Deserialize)]
+struct Bound {
+    spec: BoundSpec,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BoundSpec {
+    node_name: Option<String>,
+}
+
+/// Says in a pod's status why it is taken away, and that it has failed if `failed`, before it is deleted: whoever owns
+/// it (a Job's failure policy) can tell a disruption from an error. Guarded by the revision of `object`.
+pub(crate) async fn mark_disrupted(
+    client: &Client,
+    object: &Object,
+    pod: &Pod,
+    reason: &str,
+    message: &str,
+    failed: bool,
+) -> Result<(), Error> {
+    let old = pod.status.clone().unwrap_or_default();
+    let mut new = old.clone();
+    let conditions = new.conditions.get_or_insert_default();
+    conditions.retain(|c| c.type_ != "DisruptionTarget");
+    conditions.push(PodCondition {
+        type_: "DisruptionTarget".to_owned(),
+        status: "True".to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: Some(Time(cedge_tasks::clock::now())),
+        ..PodCondition::default()
+    });
+    if failed {
+        new.phase = Some("Failed".to_owned());
+    }
+    let api: Api<Pod> = Api::namespaced(client.clone(), object.namespace());
+    match patch::status(&api, object, &old, &new).await {
+        Err(Error::Api(e)) if e.is_not_found() => Ok(()),
+        written => written.map(|_| ()),
+    }
+}
+
+/// Deletes a pod of this identity; `grace` of `None` is its own.
+pub(crate) async fn delete(
+    client: &Client,
+    object: &Object,
+    grace: Option<u32>,
+) -> Result<(), Error> {
+    let params = DeleteParams {
+        grace_period_seconds: grace,
+        preconditions: Some(Preconditions {
+            uid: Some(object.uid().to_owned()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let api: Api<Pod> = Api::namespaced(client.clone(), object.namespace());
+    match api.delete(object.name(), &params).await {
+        Err(e) if !e.is_not_found() => Err(e.into()),
+        _ => Ok(()),
     }
 }
