@@ -4,24 +4,22 @@
 //! certificates for this cluster's servers and users, and for its children; towards its own parent the cluster
 //! authenticates with the same key, so that a child's identity is what its handshake proves and nothing it says.
 
+mod content;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cedge_api::ClusterId;
+use content::{ca_params, leaf_params};
 use jiff::{SignedDuration, Timestamp};
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SubjectPublicKeyInfo,
-    date_time_ymd,
-};
+use rcgen::{Issuer, KeyPair, PublicKeyData, SubjectPublicKeyInfo};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer as _;
 
-use crate::certificate::{PeerCertificate, Role};
+use crate::certificate::PeerCertificate;
 use crate::credential::{self, Credential};
 use crate::files::{self, FileError};
 use crate::key::{Key, KeyError};
@@ -35,10 +33,6 @@ pub const LEAF_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 const EARLIEST_NOW: Timestamp = Timestamp::constant(1_793_491_200, 0);
 /// The largest request that is looked at; ours have about 200 bytes.
 const MAX_REQUEST: usize = 8 * 1024;
-/// X.509's way to say that there is no end (RFC 5280, 4.1.2.5). The CA is pinned by its key: a day on which every child
-/// would refuse it at once protects nobody.
-const NO_END: (i32, u8, u8) = (9999, 12, 31);
-
 /// How every uncompressed P-256 key begins in SPKI form, up to and with the `04` of its point.
 const P256_SPKI: [u8; 27] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
@@ -339,75 +333,4 @@ fn proved_key(request: &[u8]) -> Result<SubjectPublicKeyInfo, SignError> {
         .verify(info.raw, &signature.data)
         .map_err(|_| SignError::Damaged)?;
     SubjectPublicKeyInfo::from_der(spki).map_err(|_| SignError::UnsupportedKey)
-}
-
-/// The same for the same key, whenever it is made: so children that hold one of them hold all of them.
-fn ca_params(id: &ClusterId) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    // Unique for each cluster: verifiers that hold several of our CAs choose by this name.
-    let name = format!("edge-ca-{id}");
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    params.not_before = date_time_ymd(1970, 1, 1);
-    params.not_after = date_time_ymd(NO_END.0, NO_END.1, NO_END.2);
-    params
-}
-
-fn leaf_params(profile: &Profile, validity: Validity) -> Result<CertificateParams, SignError> {
-    let mut params = CertificateParams::default();
-    let mut subject = DistinguishedName::new();
-    let (role, name) = match profile {
-        Profile::Server { .. } => (Role::Server, "edge:server".to_owned()),
-        Profile::User { name, .. } => (Role::User, name.clone()),
-        Profile::Cluster { name } => (Role::Cluster, format!("edge:cluster:{name}")),
-        Profile::Node { name } => (Role::Node, format!("edge:node:{name}")),
-    };
-    if let Profile::User { group: Some(g), .. } = profile {
-        subject.push(DnType::OrganizationName, g.as_str());
-    }
-    if let Some(unit) = role.unit() {
-        subject.push(DnType::OrganizationalUnitName, unit);
-    }
-    if let Profile::Server { names } = profile {
-        params.subject_alt_names = names.iter().map(|n| san(n)).collect::<Result<_, _>>()?;
-    }
-    subject.push(DnType::CommonName, name);
-    params.distinguished_name = subject;
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![match role {
-        Role::Server => ExtendedKeyUsagePurpose::ServerAuth,
-        Role::User | Role::Cluster | Role::Node => ExtendedKeyUsagePurpose::ClientAuth,
-    }];
-    params.use_authority_key_identifier_extension = true;
-    // Random, as a renewal is for the same key and must not have the same number.
-    let mut serial: [u8; 16] = crate::random();
-    serial[0] = serial[0] & 0x3f | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.not_before = date_time_ymd(1970, 1, 1) + since_1970(validity.not_before);
-    params.not_after = date_time_ymd(1970, 1, 1) + since_1970(validity.not_after);
-    Ok(params)
-}
-
-fn san(name: &str) -> Result<SanType, SignError> {
-    if let Ok(address) = name.parse() {
-        return Ok(SanType::IpAddress(address));
-    }
-    let bad = || SignError::BadName(name.to_owned());
-    if rustls_pki_types::DnsName::try_from(name.trim_start_matches("*.")).is_err() {
-        return Err(bad());
-    }
-    name.try_into().map(SanType::DnsName).map_err(|_| bad())
-}
-
-/// Before the year 10000, as X.509 cannot say more.
-fn since_1970(time: Timestamp) -> Duration {
-    const LAST: u64 = 253_402_300_799;
-    Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0).min(LAST))
 }

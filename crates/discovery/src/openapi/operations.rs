@@ -1,12 +1,15 @@
 //! What can be done with each resource, as paths.
 
+mod names;
+mod parts;
+
 use std::collections::BTreeMap;
 
+use names::{camel, one, tag};
+
 use super::parameters as with;
-use super::{
-    Operation, Path, Request, Response, list_schema_of, schema_name, schema_of, well_known,
-};
-use crate::catalog::{Resource, Subresource, root_of};
+use super::{Operation, Path, Request, Response, list_schema_of, schema_of, well_known};
+use crate::catalog::{Resource, root_of};
 
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -152,68 +155,6 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn subresource(&self, part: &Subresource) -> Option<Path> {
-        let resource = self.resource;
-        let kind = resource.kind.as_ref();
-        let name = part.name.as_ref();
-        let suffix = capital(name);
-        let is_own = part.kind == resource.kind;
-        let place = Place {
-            suffix: &suffix,
-            namespaced: resource.namespaced,
-            named: true,
-            kind: match is_own || resource.is_custom {
-                true => kind,
-                false => part.kind.as_ref(),
-            },
-        };
-        let schema = match is_own && resource.is_custom {
-            true => Some(self.schema.clone()),
-            false => schema_name(&part.group, &part.version, &part.kind).map(str::to_owned),
-        };
-        let has = |verb: &str| part.verbs.iter().any(|v| v == verb);
-        let of = format!("{name} of the specified {kind}");
-        let mut operations = BTreeMap::new();
-        if part.kind.ends_with("Options") {
-            for (method, _) in METHODS.iter().filter(|(_, verb)| has(verb)) {
-                let operation = self.connect(&place, part, method);
-                operations.insert(*method, self.speaking(operation, part));
-            }
-        } else if name == "log" {
-            let mut log = self.read(&place, format!("read {of}"));
-            log.response = Response::Text;
-            log.parameters.extend(with::of_subresource("log"));
-            operations.insert("get", log);
-        } else {
-            let schema = schema?;
-            if has("get") {
-                let mut read = self.read(&place, format!("read {of}"));
-                read.response = object(&schema);
-                operations.insert("get", self.speaking(read, part));
-            }
-            if has("update") {
-                let replace = self.replace(&place, format!("replace {of}"), &schema);
-                operations.insert("put", self.speaking(replace, part));
-            }
-            if has("patch") {
-                let text = format!("partially update {of}");
-                let patch = self.patch(&place, text, &schema);
-                operations.insert("patch", self.speaking(patch, part));
-            }
-            if has("create") {
-                let mut create = self.create(&place);
-                create.description = format!("create {name} of {}", one(kind));
-                create.request = Some(body(&schema));
-                create.response = object(&schema);
-                operations.insert("post", self.speaking(create, part));
-            }
-        }
-        (!operations.is_empty()).then(|| Path {
-            path: self.path(&format!("/{{name}}/{name}")),
-            operations,
-        })
-    }
-
     fn list(&self, place: &Place<'_>) -> Operation {
         let mut operation = self.operation("list", "list", place, with::common(with::LIST));
         let watchable = self.resource.has_verb("watch");
@@ -291,24 +232,6 @@ impl<'a> Writer<'a> {
         operation
     }
 
-    fn connect(&self, place: &Place<'_>, part: &Subresource, method: &str) -> Operation {
-        let parameters = with::of_subresource(&part.name);
-        let mut operation = self.operation("connect", "connect", place, parameters);
-        let own = Place {
-            kind: &self.resource.kind,
-            ..*place
-        };
-        operation.id = self.id("connect", &capital(method), &own);
-        operation.description = format!(
-            "connect {} requests to {} of {}",
-            method.to_uppercase(),
-            part.name,
-            self.resource.kind
-        );
-        operation.response = Response::Opaque;
-        operation
-    }
-
     fn operation(
         &self,
         verb: &str,
@@ -344,18 +267,6 @@ impl<'a> Writer<'a> {
             request: None,
             response: object(&self.schema),
             codes: &[],
-        }
-    }
-
-    /// What a subresource speaks; of custom resources always the resource's own kind.
-    fn speaking(&self, operation: Operation, part: &Subresource) -> Operation {
-        if self.resource.is_custom {
-            return operation;
-        }
-        let text = |t: &str| t.to_owned();
-        Operation {
-            speaks: Some((text(&part.group), text(&part.version), text(&part.kind))),
-            ..operation
         }
     }
 
@@ -397,25 +308,6 @@ const RETURNED: [(&str, &str); 16] = [
     ("storage.k8s.io", "volumeattributesclasses"),
 ];
 
-/// `a Pod`, `an Event`, `Endpoints`.
-fn one(kind: &str) -> String {
-    let is_many = kind.ends_with('s') && !kind.ends_with("ss");
-    match kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
-        _ if is_many => kind.to_owned(),
-        true => format!("an {kind}"),
-        false => format!("a {kind}"),
-    }
-}
-
-/// HTTP methods with the verbs that they stand for.
-const METHODS: [(&str, &str); 5] = [
-    ("delete", "delete"),
-    ("get", "get"),
-    ("patch", "patch"),
-    ("post", "create"),
-    ("put", "update"),
-];
-
 fn object(schema: &str) -> Response {
     Response::Object {
         schema: schema.to_owned(),
@@ -437,31 +329,4 @@ fn options() -> Request {
         schema: well_known::DELETE_OPTIONS.to_owned(),
         required: false,
     }
-}
-
-/// `AppsV1`, `RbacAuthorizationV1`, `CoreV1`.
-fn camel(group: &str, version: &str) -> String {
-    let words: String = words(group).iter().map(|w| capital(w)).collect();
-    format!("{words}{}", capital(version))
-}
-
-/// `apps_v1`, `rbacAuthorization_v1`, `core_v1`.
-fn tag(group: &str, version: &str) -> String {
-    let words = words(group);
-    let rest: String = words[1..].iter().map(|w| capital(w)).collect();
-    format!("{}{rest}_{version}", words[0])
-}
-
-fn words(group: &str) -> Vec<&str> {
-    match group.trim_end_matches(".k8s.io") {
-        "" => vec!["core"],
-        group => group.split('.').collect(),
-    }
-}
-
-fn capital(word: &str) -> String {
-    let mut signs = word.chars();
-    signs.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(signs).collect()
-    })
 }
