@@ -1,6 +1,5 @@
 //! The database file: opened, opened again after a failure, read in short transactions.
 
-use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,7 +8,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase as _, WriteTransaction};
 
 use crate::apply::Tables;
 use crate::error::{OpenError, ReadError, WriteError};
-use crate::file::Allocated;
+use crate::file::{Allocated, Disk, OnDisk};
 use crate::tables::{FORMAT, INDEX, LOG, meta, newest};
 
 /// How many revisions are reserved at once. One durable commit in so many makes the mark move; a crash skips at most
@@ -18,6 +17,7 @@ pub(crate) const BLOCK: u64 = 4096;
 
 pub(crate) struct Engine {
     path: PathBuf,
+    disk: Box<dyn Disk>,
     cache_bytes: usize,
     /// Readers hold it for one short transaction; the writer takes it exclusively to close or reopen the file.
     state: RwLock<State>,
@@ -63,8 +63,21 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<(Self, Opened), OpenError> {
+        let disk = Box::new(OnDisk(path.to_owned()));
+        Self::open_on(disk, path, cache_bytes)
+    }
+
+    pub(crate) fn open_on(
+        disk: Box<dyn Disk>,
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<(Self, Opened), OpenError> {
         let refused = |e| refusal(path, e);
-        let database = open_database(path, cache_bytes).map_err(refused)?;
+        if !disk.exists().map_err(|e| refused(e.into()))? {
+            create(&*disk, cache_bytes).map_err(refused)?;
+        }
+        let database =
+            open_database(disk.open().map_err(refused)?, cache_bytes).map_err(refused)?;
         let opened = begin(&database)
             .map_err(refused)?
             .map_err(|found| OpenError::Format {
@@ -72,14 +85,9 @@ impl Engine {
                 found,
                 known: FORMAT,
             })?;
-        // A new file's name must survive a power loss as well.
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|e| refused(e.into()))?;
-        }
         let engine = Self {
             path: path.to_owned(),
+            disk,
             cache_bytes,
             state: RwLock::new(State::Open(database)),
         };
@@ -121,7 +129,7 @@ impl Engine {
     pub(crate) fn reopen(&self) -> Result<Reopened, WriteError> {
         let mut state = self.own();
         *state = State::Broken;
-        let database = open_database(&self.path, self.cache_bytes)?;
+        let database = open_database(self.disk.open()?, self.cache_bytes)?;
         let reopened = look(&database)?;
         *state = State::Open(database);
         Ok(reopened)
@@ -150,8 +158,7 @@ impl Reading {
     }
 }
 
-fn open_database(path: &Path, cache_bytes: usize) -> Result<Database, redb::Error> {
-    let backend = Allocated::open(path)?;
+fn open_database(backend: Allocated, cache_bytes: usize) -> Result<Database, redb::Error> {
     // A damaged file may trip an assertion of the engine.
     std::panic::catch_unwind(AssertUnwindSafe(|| {
         redb::Builder::new()
@@ -173,11 +180,14 @@ fn begin(database: &Database) -> Result<Result<Opened, u64>, redb::Error> {
     let txn = database.begin_write()?;
     let opened = {
         let mut tables = Tables::open(&txn)?;
-        let format = tables.number(meta::FORMAT)?;
-        match format {
-            Some(found) if found != FORMAT => return Ok(Err(found)),
-            Some(_) => {}
-            None => create(&mut tables)?,
+        match tables.number(meta::FORMAT)? {
+            Some(FORMAT) => {}
+            Some(found) => return Ok(Err(found)),
+            None => {
+                return Err(redb::Error::Corrupted(
+                    "a database of something else".to_owned(),
+                ));
+            }
         }
         let reserved = tables.number(meta::RESERVED)?.unwrap_or(1);
         // After a crash nobody knows how much of the block was given out: go on after it.
@@ -199,13 +209,21 @@ fn begin(database: &Database) -> Result<Result<Opened, u64>, redb::Error> {
     Ok(Ok(opened))
 }
 
-fn create(tables: &mut Tables<'_>) -> Result<(), redb::Error> {
+/// Makes a store without any history.
+fn create(disk: &dyn Disk, cache_bytes: usize) -> Result<(), redb::Error> {
+    let database = open_database(disk.create()?, cache_bytes)?;
+    let txn = database.begin_write()?;
+    let mut tables = Tables::open(&txn)?;
     let [high, low] = meta::LINEAGE;
     tables.set(meta::FORMAT, FORMAT)?;
     tables.set(meta::RESERVED, 1)?;
     tables.set(meta::CLEAN, 1)?;
     tables.set(high, rand::random())?;
-    tables.set(low, rand::random())
+    tables.set(low, rand::random())?;
+    drop(tables);
+    txn.commit()?;
+    drop(database);
+    Ok(disk.keep()?)
 }
 
 fn look(database: &Database) -> Result<Reopened, redb::Error> {

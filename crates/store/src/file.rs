@@ -3,37 +3,140 @@
 //! A disk that fills up then refuses the growth, before any page of the database is touched, and all that is in the
 //! file can still be read, checked after a crash, and rewritten in place.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-/// A file with its space allocated ahead.
-#[derive(Debug)]
-pub(crate) struct Allocated {
-    inner: FileBackend,
-    /// The same open file, for what the engine's own backend does not offer.
-    file: File,
+/// Where a database lives. Opened anew after a failure.
+pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
+    /// Whether there is one.
+    fn exists(&self) -> io::Result<bool>;
+
+    /// Opens the one that there is.
+    fn open(&self) -> Result<Allocated, redb::Error>;
+
+    /// Begins a new one, which nobody sees before [`Disk::keep`]: a crash while the engine writes its first pages
+    /// would leave a file that is neither empty nor a database.
+    fn create(&self) -> Result<Allocated, redb::Error>;
+
+    /// Makes the new one, complete by now, the one that there is; unless another was quicker.
+    fn keep(&self) -> io::Result<()>;
 }
 
+/// A file of the file system.
+#[derive(Debug)]
+pub(crate) struct OnDisk(pub(crate) PathBuf);
+
+/// A database with its space allocated ahead.
+#[derive(Debug)]
+pub(crate) struct Allocated {
+    inner: Box<dyn StorageBackend>,
+    /// The same open file, for what the engine's own backend does not offer; none if it is not a file.
+    file: Option<File>,
+}
+
+// === impl OnDisk ===
+
+impl OnDisk {
+    /// Beside the file, so that it can take its name; of this process, so that two that begin do not share it.
+    fn draft(&self) -> PathBuf {
+        let mut name = self.draft_prefix();
+        name.push(std::process::id().to_string());
+        self.0.with_file_name(name)
+    }
+
+    fn draft_prefix(&self) -> OsString {
+        let mut name = self.0.file_name().unwrap_or_default().to_owned();
+        name.push(".new-");
+        name
+    }
+
+    fn folder(&self) -> &Path {
+        match self.0.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Drafts of processes that were killed while they created the file.
+    fn remove_drafts(&self) -> io::Result<()> {
+        let prefix = self.draft_prefix();
+        for entry in std::fs::read_dir(self.folder())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name
+                .as_encoded_bytes()
+                .starts_with(prefix.as_encoded_bytes())
+            {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Disk for OnDisk {
+    fn exists(&self) -> io::Result<bool> {
+        match std::fs::metadata(&self.0) {
+            Ok(found) => Ok(found.len() > 0),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn open(&self) -> Result<Allocated, redb::Error> {
+        Allocated::of(OpenOptions::new().read(true).write(true).open(&self.0)?)
+    }
+
+    fn create(&self) -> Result<Allocated, redb::Error> {
+        self.remove_drafts()?;
+        let mut options = OpenOptions::new();
+        // Secrets will be in it.
+        options.read(true).write(true).create_new(true).mode(0o600);
+        Allocated::of(options.open(self.draft())?)
+    }
+
+    fn keep(&self) -> io::Result<()> {
+        let draft = self.draft();
+        if std::fs::metadata(&self.0).is_ok_and(|found| found.len() == 0) {
+            std::fs::rename(&draft, &self.0)?;
+        } else {
+            match std::fs::hard_link(&draft, &self.0) {
+                Ok(()) => std::fs::remove_file(&draft)?,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => std::fs::remove_file(&draft)?,
+                // Not every file system has links.
+                Err(_) => std::fs::rename(&draft, &self.0)?,
+            }
+        }
+        // The name must survive a power loss as well.
+        File::open(self.folder())?.sync_all()
+    }
+}
+
+// === impl Allocated ===
+
 impl Allocated {
-    pub(crate) fn open(path: &Path) -> Result<Self, redb::Error> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            // Secrets are in it.
-            .mode(0o600)
-            .open(path)?;
+    fn of(file: File) -> Result<Self, redb::Error> {
         Ok(Self {
-            inner: FileBackend::new(file.try_clone()?)?,
-            file,
+            inner: Box::new(FileBackend::new(file.try_clone()?)?),
+            file: Some(file),
         })
+    }
+}
+
+#[cfg(test)]
+impl Allocated {
+    pub(crate) fn elsewhere(inner: impl StorageBackend) -> Self {
+        Self {
+            inner: Box::new(inner),
+            file: None,
+        }
     }
 }
 
@@ -49,7 +152,8 @@ impl StorageBackend for Allocated {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let before = self.inner.len()?;
         if len > before
-            && let Err(e) = allocate(&self.file, before, len - before)
+            && let Some(file) = &self.file
+            && let Err(e) = allocate(file, before, len - before)
         {
             // Give back what was allocated before the disk was full.
             let _ = self.inner.set_len(before);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::engine::{Engine, Reading};
+use crate::engine::{Engine, Opened, Reading};
 use crate::error::{CommitError, LimitError, OpenError, ReadError, WriteError};
 use crate::options::{Limits, Options};
 use crate::stats::{Counters, Stats};
@@ -62,6 +62,10 @@ impl Store {
     /// The file is in use, damaged, of another format, not permitted, or the disk refuses.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let (engine, opened) = Engine::open(path.as_ref(), options.cache_bytes)?;
+        Self::start(engine, opened, options)
+    }
+
+    fn start(engine: Engine, opened: Opened, options: Options) -> Result<Self, OpenError> {
         let shared = Arc::new(Shared {
             engine,
             hub: Hub::new(opened.revision, options.lag),
@@ -360,3 +364,6 @@ fn check(txn: &Txn, limits: Limits) -> Result<(), LimitError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod power;

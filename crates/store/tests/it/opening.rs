@@ -121,3 +121,17 @@ async fn a_closed_store_says_so_to_everybody() {
     let again = folder.store();
     assert!(again.get("/a", None).unwrap().is_some());
 }
+
+#[test]
+fn a_store_is_created_whole_or_not_at_all() {
+    let folder = Folder::new();
+    // What a process leaves that is killed while it creates the file, and an empty file of somebody else.
+    std::fs::write(folder.path().join("store.redb.new-1"), "half a database").unwrap();
+    std::fs::write(folder.file(), "").unwrap();
+    drop(folder.store());
+    let names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names, ["store.redb"]);
+}
