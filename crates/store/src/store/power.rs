@@ -14,7 +14,7 @@ use super::*;
 use crate::file::{Allocated, Disk};
 use crate::types::Durability;
 
-const LIVES: usize = 150;
+const LIVES: usize = 100;
 const SECTOR: usize = 512;
 const KEYS: u64 = 12;
 
@@ -341,4 +341,50 @@ async fn power_lost_while_the_store_is_created_leaves_one_that_opens() {
             store.commit(Txn::put("/a", "1")).await.unwrap();
         }
     }
+}
+
+/// What a watch told and what can be read, by key and revision.
+fn told(store: &Store, watch: &mut Watch) -> (Vec<(String, u64)>, Vec<(String, u64)>) {
+    let mut told = Vec::new();
+    while let Some(batch) = watch.try_next().unwrap() {
+        let events = batch.events.iter();
+        told.extend(events.map(|e| (e.key.to_string(), e.revision.get())));
+    }
+    let items = store.range("/", None, None, 0).unwrap().items;
+    let read = items.iter().map(|i| (i.key.to_string(), i.modified.get()));
+    (told, read.collect())
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_for_a_moment_takes_nothing_back_that_was_seen() {
+    let mut failed_but_there = 0;
+    for operations in 0..40 {
+        let disk = Weak::new(7);
+        let store = open(&disk).unwrap();
+        let mut watch = store.watch("/", store.revision()).unwrap();
+        store.commit(Txn::put("/a", "1")).await.unwrap();
+        let relaxed = store.commit(Txn::put("/b", "1").relaxed()).await.unwrap();
+
+        disk.lose_power_after(operations);
+        let failed = store.commit(Txn::put("/c", vec![1; 20_000])).await.is_err();
+        disk.0.lock().unwrap().operations_left = None;
+        store.commit(Txn::put("/d", "1")).await.unwrap();
+
+        let (told, read) = told(&store, &mut watch);
+        assert_eq!(told, read, "after {operations} operations");
+        assert!(read.contains(&("/b".to_owned(), relaxed.get())), "{read:?}");
+        let there = read.iter().any(|(key, _)| key == "/c");
+        assert!(failed || there, "after {operations} operations");
+        failed_but_there += u32::from(failed && there);
+        store.close().await;
+        let again = open(&disk).unwrap();
+        assert_eq!(
+            again.range("/", None, None, 0).unwrap().items.len(),
+            read.len()
+        );
+    }
+    assert!(
+        failed_but_there > 0,
+        "the commit whose answer alone is lost occurs"
+    );
 }
