@@ -1,0 +1,138 @@
+//! Knows who really wrote and deleted what, and when; judges every durable step of every reader.
+//!
+//! It knows nothing of versions: a *write* is an application giving a writer a value that it did not have, a *deletion*
+//! an application removing a key. What an application states anew after a restart keeps the time when it first learned it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cedge_sync::{Hash, Key, Save};
+
+use crate::app::parse;
+
+/// The way from a parent to a child.
+pub type Way = (usize, usize);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Seen {
+    Live { seq: u64 },
+    Removed { at: u64 },
+}
+
+/// The one who knows.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    written: HashMap<(Way, Key, u64), u64>,
+    deleted: HashMap<(Way, Key), u64>,
+    seen: BTreeMap<Way, BTreeMap<Key, Seen>>,
+}
+
+impl Oracle {
+    /// An application wrote.
+    pub fn wrote(&mut self, way: Way, key: &Key, seq: u64, at: u64) {
+        let known = self
+            .written
+            .entry((way, Key::clone(key), seq))
+            .or_insert(at);
+        *known = at.max(*known);
+    }
+
+    /// An application deleted.
+    pub fn deleted(&mut self, way: Way, key: &Key, at: u64) {
+        let known = self.deleted.entry((way, Key::clone(key))).or_insert(at);
+        *known = at.max(*known);
+    }
+
+    /// A reader's memory is another one now: it begins anew with what is there.
+    pub fn reset<'a>(
+        &mut self,
+        way: Way,
+        values: impl Iterator<Item = (&'a Key, Option<&'a [u8]>)>,
+    ) {
+        let seen = values
+            .map(|(key, value)| {
+                let seen = match value {
+                    Some(value) => Seen::Live {
+                        seq: parse(value).1,
+                    },
+                    None => Seen::Removed { at: 0 },
+                };
+                (Key::clone(key), seen)
+            })
+            .collect();
+        self.seen.insert(way, seen);
+    }
+
+    /// A reader of a retaining table stored something.
+    pub fn check(
+        &mut self,
+        way: Way,
+        save: &Save,
+        values: &BTreeMap<Hash, bytes::Bytes>,
+    ) -> Result<(), String> {
+        for (key, record) in &save.records {
+            let content = record.and_then(|record| record.content);
+            let before = self.seen.get(&way).and_then(|seen| seen.get(key)).copied();
+            let after = match content {
+                Some(content) => {
+                    let (named, seq) = parse(&values[&content.hash]);
+                    if *named != **key {
+                        return Err(format!("I7: {way:?} {key} holds a value of {named}"));
+                    }
+                    self.check_put(way, key, before, seq)?;
+                    Some(Seen::Live { seq })
+                }
+                None => self.check_removal(way, key, before, record.is_some())?,
+            };
+            let seen = self.seen.entry(way).or_default();
+            match after {
+                Some(after) => seen.insert(Key::clone(key), after),
+                None => seen.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn written_at(&self, way: Way, key: &Key, seq: u64) -> Result<u64, String> {
+        let at = self.written.get(&(way, Key::clone(key), seq));
+        at.copied()
+            .ok_or_else(|| format!("I6: {way:?} {key} holds {seq}, never written there"))
+    }
+
+    fn check_put(&self, way: Way, key: &Key, before: Option<Seen>, seq: u64) -> Result<(), String> {
+        let at = self.written_at(way, key, seq)?;
+        match before {
+            Some(Seen::Live { seq: old })
+                if old != seq && self.written_at(way, key, old)? >= at =>
+            {
+                Err(format!(
+                    "I3: {way:?} {key} was rolled back from {old} to {seq}"
+                ))
+            }
+            Some(Seen::Removed { at: removed }) if removed >= at => Err(format!(
+                "I3: {way:?} {key} was brought back as {seq} after its removal"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_removal(
+        &self,
+        way: Way,
+        key: &Key,
+        before: Option<Seen>,
+        remembered: bool,
+    ) -> Result<Option<Seen>, String> {
+        let deleted = self.deleted.get(&(way, Key::clone(key))).copied();
+        if let Some(Seen::Live { seq }) = before {
+            let written = self.written_at(way, key, seq)?;
+            if deleted.is_none_or(|deleted| deleted <= written) {
+                return Err(format!(
+                    "I3: {way:?} {key} was removed, nobody deleted {seq}"
+                ));
+            }
+        }
+        Ok(remembered.then_some(Seen::Removed {
+            at: deleted.unwrap_or(0),
+        }))
+    }
+}
