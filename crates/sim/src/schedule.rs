@@ -35,7 +35,7 @@ impl Schedule {
         Self {
             seed,
             profile,
-            steps: 120,
+            steps: 140,
         }
     }
 }
@@ -70,24 +70,26 @@ fn step(world: &mut World, profile: Profile) -> Result<(), String> {
     let way = ways[world.rng.below(ways.len())];
     match world.rng.below(100) {
         0..=15 => write(world, node),
-        16..=19 => world.report(node),
-        20..=54 => {
+        16..=18 => world.report(node),
+        19..=46 => {
             let to_child = world.rng.one_in(2);
-            for _ in 0..=world.rng.below(6) {
+            for _ in 0..=world.rng.below(10) {
                 world.deliver(way, to_child)?;
             }
         }
-        55..=69 => {
+        47..=60 => {
             world.disk_work(node, false)?;
         }
-        70..=79 => while world.app_work(node) {},
-        80..=84 => {
+        61..=66 => while world.app_work(node) {},
+        67..=70 => {
             let millis = [10, 300, 1_100, 31_000, 61_000][world.rng.below(5)];
             world.pass(Duration::from_millis(millis));
         }
-        85..=90 => world.connect(way),
-        91..=93 => world.disconnect(way)?,
-        94..=95 => world.crash(node)?,
+        71..=78 => world.connect(way),
+        79..=81 => world.disconnect(way)?,
+        82..=84 => world.crash(node)?,
+        // A while without trouble, in which memories form that can be lost.
+        85..=88 => settle(world)?,
         _ if profile == Profile::Disasters => disaster(world, node)?,
         _ => {}
     }
