@@ -1,11 +1,28 @@
 //! The child's end: keeps one link to the parent.
 
+mod credentials;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cedge_tasks::Shutdown;
-use tokio::sync::{mpsc, watch};
+use cedge_pki::PeerCertificate;
+use cedge_tasks::{Backoff, Shutdown, clock};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
-use crate::{Endpoint, PeerId, Refusal, Session};
+use crate::dial::{self, DialError};
+use crate::session::{Parts, RenewalRequest, Side, hello, start};
+use crate::{
+    Closed, Endpoint, PeerId, PeerKind, Refusal, RefusalReason, Session, Stream, StreamKind,
+};
+
+/// How long the parent may take to sign.
+const RENEW_WITHIN: Duration = Duration::from_secs(30);
+/// After a refused renewal, so long until the next.
+const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// An HTTP proxy that links go through (`CONNECT`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,17 +103,38 @@ pub struct Renewed {
     pub chain: Vec<Vec<u8>>,
 }
 
+/// What both halves know.
+#[derive(Debug)]
+struct Shared {
+    state: watch::Sender<LinkState>,
+    session: watch::Sender<Option<Session>>,
+    poke: Notify,
+    connects: AtomicU64,
+}
+
 /// Keeps one link to the parent.
 #[derive(Debug)]
 pub struct Dialer {
-    state: watch::Sender<LinkState>,
+    credentials: Credentials,
+    options: DialerOptions,
+    tables: Vec<Endpoint>,
     renewed: mpsc::Sender<Renewed>,
+    shared: Arc<Shared>,
 }
 
 /// What the rest of the program sees of the uplink. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DialerHandle {
-    state: watch::Receiver<LinkState>,
+    shared: Arc<Shared>,
+}
+
+/// How an attempt ended.
+enum Outcome {
+    /// A link was there, for so long.
+    Lived(Closed, Duration),
+    /// The certificate was renewed: come back with it at once.
+    Renewed,
+    Failed(LinkState),
 }
 
 impl Dialer {
@@ -108,50 +146,234 @@ impl Dialer {
         tables: Vec<Endpoint>,
         renewed: mpsc::Sender<Renewed>,
     ) -> (Self, DialerHandle) {
-        let _ = (credentials, options, tables);
-        let (state, seen) = watch::channel(LinkState::Stopped);
-        (Self { state, renewed }, DialerHandle { state: seen })
+        let shared = Arc::new(Shared {
+            state: watch::channel(LinkState::Stopped).0,
+            session: watch::channel(None).0,
+            poke: Notify::new(),
+            connects: AtomicU64::new(0),
+        });
+        let handle = DialerHandle { shared: Arc::clone(&shared) };
+        (Self { credentials, options, tables, renewed, shared }, handle)
     }
 
     /// Dials, and dials again, until told to stop.
-    pub async fn run(self, shutdown: Shutdown) {
-        let _ = (&self.state, &self.renewed);
-        shutdown.wait().await;
+    pub async fn run(mut self, shutdown: Shutdown) {
+        let mut backoff = Backoff::new(self.options.retry_delay_min, self.options.retry_delay_max);
+        while !shutdown.is_asked() {
+            let outcome = match shutdown.or(self.try_all(&shutdown)).await {
+                Some(outcome) => outcome,
+                None => break,
+            };
+            let state = match outcome {
+                Outcome::Renewed => continue,
+                Outcome::Lived(closed, lived) => {
+                    // A link that dies young is no success: a parent in trouble is not to be hammered.
+                    if lived > self.options.retry_delay_max {
+                        backoff.reset();
+                    }
+                    after(closed)
+                }
+                Outcome::Failed(state) => state,
+            };
+            self.shared.state.send_replace(state);
+            let delay = backoff.next_delay();
+            tokio::select! {
+                biased;
+                // Each may be dropped: the loop begins anew.
+                () = shutdown.wait() => break,
+                () = self.shared.poke.notified() => backoff.reset(),
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+        self.shared.session.send_replace(None);
+        self.shared.state.send_replace(LinkState::Stopped);
     }
+
+    /// Tries the addresses in order; stays with the first that gives a link.
+    async fn try_all(&mut self, shutdown: &Shutdown) -> Outcome {
+        let mut worst = LinkState::Disconnected { error: "there is no address".to_owned() };
+        for address in self.options.addresses.clone() {
+            self.shared.state.send_if_modified(|state| {
+                // What a human has to do something about stays visible while trying again.
+                let keep =
+                    matches!(state, LinkState::Refused(_) | LinkState::ParentChanged { .. });
+                if !keep {
+                    *state = LinkState::Connecting { address: address.clone() };
+                }
+                !keep
+            });
+            match self.attempt(&address, shutdown).await {
+                Ok(outcome) => return outcome,
+                Err(state) => worst = graver(worst, state),
+            }
+        }
+        Outcome::Failed(worst)
+    }
+
+    async fn attempt(&mut self, address: &str, shutdown: &Shutdown) -> Result<Outcome, LinkState> {
+        let failed = |error: String| LinkState::Disconnected { error: format!("{address}: {error}") };
+        let tls = self.credentials.client().map_err(|e| failed(e.to_string()))?;
+        let connection = match dial::dial(address, self.options.proxy.as_ref(), tls).await {
+            Ok(connection) => connection,
+            Err(DialError::WrongAuthority) => {
+                return Err(LinkState::ParentChanged { address: address.to_owned() });
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let not_after = expiry_of(&connection);
+        let mut start = start(connection, Side::Child).await.map_err(failed)?;
+        let DialerOptions { name, silence, .. } = &self.options;
+        start.say_hello(hello(name, *silence, &self.tables)).await.map_err(failed)?;
+        let theirs = match start.hear_hello().await {
+            Ok(theirs) => theirs,
+            Err(Closed::Refused(refusal)) => return Err(LinkState::Refused(refusal)),
+            Err(closed) => return Err(after(closed)),
+        };
+        let id = self.credentials.parent().map_err(|e| failed(e.to_string()))?;
+        let parent = PeerId { id, name: theirs.name.clone(), kind: PeerKind::Cluster, not_after };
+        let (renew, requests) = mpsc::channel(1);
+        let parts = Parts {
+            peer: parent.clone(),
+            hello: theirs.clone(),
+            silence: self.options.silence,
+            endpoints: if theirs.renewal_only { Vec::new() } else { self.tables.clone() },
+            renewals: None,
+            renew: Some(requests),
+        };
+        let session = start.run(parts, shutdown.clone());
+        Ok(self.live(address, parent, session, &renew).await)
+    }
+
+    /// A link is up: until it ends.
+    async fn live(
+        &mut self,
+        address: &str,
+        parent: PeerId,
+        session: Session,
+        renew: &mpsc::Sender<RenewalRequest>,
+    ) -> Outcome {
+        let began = Instant::now();
+        let hello = session.hello();
+        if hello.renewal_only {
+            tracing::info!("our certificate has expired; the parent offers a renewal only");
+            return match self.renewal(renew).await {
+                Ok(()) => Outcome::Renewed,
+                Err(refusal) => Outcome::Failed(LinkState::Refused(refusal)),
+            };
+        }
+        self.shared.connects.fetch_add(1, Ordering::Relaxed);
+        self.shared.session.send_replace(Some(session.clone()));
+        self.shared.state.send_replace(LinkState::Connected {
+            address: address.to_owned(),
+            parent,
+            parent_name: hello.name.clone(),
+            clock_ahead: clock::now().as_second().saturating_sub(hello.clock),
+        });
+        let closed = loop {
+            // Which time it is, the parent says: it will judge the certificate (I9).
+            let now = hello.clock.saturating_add(began.elapsed().as_secs().cast_signed());
+            let wait = self.credentials.renew_in(now);
+            tokio::select! {
+                biased;
+                // Each may be dropped: both are asked again.
+                closed = session.closed() => break closed,
+                () = tokio::time::sleep(wait) => {
+                    if let Err(refusal) = self.renewal(renew).await {
+                        tracing::warn!(%refusal, "the parent does not renew our certificate");
+                        tokio::time::sleep(RENEW_AGAIN_AFTER).await;
+                    }
+                }
+            }
+        };
+        self.shared.session.send_replace(None);
+        Outcome::Lived(closed, began.elapsed())
+    }
+
+    /// Gets a new certificate, and uses it from the next connection on.
+    async fn renewal(&mut self, renew: &mpsc::Sender<RenewalRequest>) -> Result<(), Refusal> {
+        let broken = |message: String| Refusal::new(RefusalReason::CertificateExpired, message);
+        let csr = self.credentials.request().map_err(|e| broken(e.to_string()))?;
+        let (answer, answered) = oneshot::channel();
+        let gone = || Refusal::new(RefusalReason::Unavailable, "the link was lost meanwhile");
+        renew.send((csr, answer)).await.map_err(|_| gone())?;
+        let answered = tokio::time::timeout(RENEW_WITHIN, answered).await;
+        let renewed = answered.ok().and_then(Result::ok).ok_or_else(gone)?;
+        if let Some(refused) = &renewed.refused {
+            return Err(Refusal::from_wire(refused));
+        }
+        self.credentials.take(renewed.chain.clone()).map_err(|e| broken(e.to_string()))?;
+        // A full queue means that its owner is busy storing an older one; the next link renews again.
+        let _ = self.renewed.try_send(Renewed { chain: renewed.chain });
+        Ok(())
+    }
+}
+
+/// How a link ended, as a state.
+fn after(closed: Closed) -> LinkState {
+    match closed {
+        Closed::Refused(refusal) => LinkState::Refused(refusal),
+        Closed::Silent => {
+            LinkState::Disconnected { error: "the parent fell silent".to_owned() }
+        }
+        Closed::Lost(error) => LinkState::Disconnected { error },
+        Closed::Local => LinkState::Stopped,
+    }
+}
+
+/// Of two failures, the one that somebody should know.
+fn graver(a: LinkState, b: LinkState) -> LinkState {
+    let weight = |state: &LinkState| match state {
+        LinkState::ParentChanged { .. } => 3,
+        LinkState::Refused(_) => 2,
+        LinkState::Disconnected { .. } => 1,
+        LinkState::Connecting { .. } | LinkState::Connected { .. } | LinkState::Stopped => 0,
+    };
+    if weight(&a) > weight(&b) { a } else { b }
+}
+
+fn expiry_of(connection: &TlsStream<TcpStream>) -> i64 {
+    let leaf = connection.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let leaf = leaf.and_then(|leaf| PeerCertificate::parse(leaf).ok());
+    leaf.map_or(0, |leaf| leaf.not_after.as_second())
 }
 
 impl DialerHandle {
     /// Tries at once, if it is waiting to try again: the network came back, or somebody asked.
-    pub fn poke(&self) {}
+    pub fn poke(&self) {
+        self.shared.poke.notify_waiters();
+    }
 
     /// How the uplink is, and when that changes.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<LinkState> {
-        self.state.clone()
+        self.shared.state.subscribe()
     }
 
     /// The live session.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
-        None
+        self.shared.session.borrow().clone().filter(|session| !session.is_closed())
     }
 
-    /// Waits for the next stream that the parent opens, over all sessions to come.
-    pub async fn accept(&self) -> Option<(crate::StreamKind, crate::Stream)> {
-        None
+    /// Waits for the next stream that the parent opens, over all sessions to come. `None` when the dialer has stopped.
+    ///
+    /// *Cancel safety*: safe.
+    pub async fn accept(&self) -> Option<(StreamKind, Stream)> {
+        let mut sessions = self.shared.session.subscribe();
+        loop {
+            let session = sessions.borrow_and_update().clone();
+            if let Some(session) = session
+                && let Some(accepted) = session.accept().await
+            {
+                return Some(accepted);
+            }
+            sessions.changed().await.ok()?;
+        }
     }
 
     /// How often a link came up.
     #[must_use]
     pub fn connects(&self) -> u64 {
-        0
-    }
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("chain", &self.chain.len())
-            .finish_non_exhaustive()
+        self.shared.connects.load(Ordering::Relaxed)
     }
 }

@@ -1,6 +1,9 @@
 //! What a hub decides and this crate only asks.
 
+use std::str::FromStr;
+
 use cedge_api::ClusterId;
+use cedge_wire::link::Goodbye;
 use futures::future::BoxFuture;
 
 use crate::{Endpoint, JoinRequest, Joined, PeerId, Session};
@@ -55,6 +58,29 @@ impl RefusalReason {
     }
 }
 
+impl FromStr for RefusalReason {
+    type Err = ();
+
+    /// A word that a newer program says is [`RefusalReason::Unavailable`] to the one who asks.
+    fn from_str(word: &str) -> Result<Self, ()> {
+        let all = [
+            Self::TokenUnknown,
+            Self::TokenUsedUp,
+            Self::TokenExpired,
+            Self::WrongAuthority,
+            Self::NameTaken,
+            Self::AwaitingApproval,
+            Self::Revoked,
+            Self::CertificateExpired,
+            Self::Replaced,
+            Self::Version,
+            Self::BadRequest,
+            Self::Unavailable,
+        ];
+        all.into_iter().find(|reason| reason.as_str() == word).ok_or(())
+    }
+}
+
 /// Why a peer is refused, and what a human should know about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -73,6 +99,17 @@ impl Refusal {
             reason,
             message: message.into(),
         }
+    }
+
+    pub(crate) fn to_wire(&self) -> Goodbye {
+        // Bounded: what is said here may quote what a stranger sent.
+        let message = self.message.chars().take(1000).collect();
+        Goodbye { reason: self.reason.as_str().to_owned(), message }
+    }
+
+    pub(crate) fn from_wire(goodbye: &Goodbye) -> Self {
+        let reason = goodbye.reason.parse().unwrap_or(RefusalReason::Unavailable);
+        Self { reason, message: goodbye.message.chars().take(1000).collect() }
     }
 }
 

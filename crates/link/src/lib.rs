@@ -8,6 +8,8 @@
 #![warn(missing_docs)]
 
 mod acceptor;
+mod cell;
+mod dial;
 mod dialer;
 mod error;
 mod hub;

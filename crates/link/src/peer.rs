@@ -1,6 +1,7 @@
 //! Who is at the other end.
 
 use cedge_api::ClusterId;
+use cedge_pki::{PeerCertificate, Role};
 
 /// What a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,4 +34,21 @@ pub struct PeerId {
     pub kind: PeerKind,
     /// Until when its certificate is valid, in seconds since 1970.
     pub not_after: i64,
+}
+
+impl PeerId {
+    /// The child that a certificate is for, which was verified in the handshake.
+    pub(crate) fn of_child(certificate: &PeerCertificate) -> Option<Self> {
+        let kind = match certificate.role {
+            Role::Cluster => PeerKind::Cluster,
+            Role::Node => PeerKind::Node,
+            Role::Server | Role::User => return None,
+        };
+        Some(Self {
+            id: certificate.id(),
+            name: certificate.child_name()?.to_owned(),
+            kind,
+            not_after: certificate.not_after.as_second(),
+        })
+    }
 }

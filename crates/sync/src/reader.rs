@@ -291,6 +291,16 @@ impl Reader {
         }
     }
 
+    /// The record of a key is to come to the user again.
+    pub fn again(&mut self, key: &Key) {
+        let Some(row) = self.rows.get(key) else { return };
+        let (record, durable) = (row.record, self.journal.is_durable(row.ticket));
+        self.store(key, Record { settled: false, ..record }, true);
+        if durable {
+            self.events.changed.push(Key::clone(key));
+        }
+    }
+
     /// Drops a row by a decision of this end: what a former parent assigned was taken over. Not to be used while the
     /// writer is alive: it would bring it back.
     pub fn forget(&mut self, key: &Key) {

@@ -1,7 +1,7 @@
 //! What a reader does with values and tombstones.
 
 use bytes::Bytes;
-use cedge_wire::limits::{CHUNK_MAX, KEYS_MAX, VALUE_MAX};
+use cedge_wire::limits::{CHUNK_MAX, KEYS_MAX, VALUE_INLINE_MAX, VALUE_MAX};
 use cedge_wire::table::{Body, Data, Put, Refused, Remove, Want};
 
 use std::time::Duration;
@@ -50,6 +50,9 @@ impl Reader {
             return Ok(());
         }
         if let Some(value) = put.value {
+            if value.len() > VALUE_INLINE_MAX {
+                return Err(ProtocolError::Value(value.len(), put.key));
+            }
             check_value(&key, &value, content)?;
             self.take(&key, version, content, Some(value));
         } else if self.values.contains_key(&content.hash) {

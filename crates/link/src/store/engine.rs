@@ -1,0 +1,389 @@
+//! The file and the one thread that writes it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cedge_api::ClusterId;
+use cedge_sync::{Hash, Key, Meta, Record, Save};
+use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _};
+
+use super::layout::{
+    FORMAT, METAS, NAMES, NUMBERS, REFERENCES, ROWS, VALUES, meta_from, meta_to, record_from,
+    record_to,
+};
+use crate::cell::Saves;
+use crate::{OpenError, TableError};
+
+/// Relaxed commits become durable after this time at the latest.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// A disk that refuses is asked again after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct Work {
+    dirty: BTreeSet<u32>,
+    tables: HashMap<u32, Arc<dyn Saves>>,
+    stopping: bool,
+}
+
+/// The file.
+pub(crate) struct Engine {
+    database: Database,
+    work: Mutex<Work>,
+    wake: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+fn failed(error: impl std::fmt::Display) -> TableError {
+    TableError::Store(error.to_string())
+}
+
+impl Engine {
+    pub(crate) fn open(path: &Path, cache_size: usize) -> Result<Arc<Self>, OpenError> {
+        let shown = path.display().to_string();
+        let file = |cause: Boxed| OpenError::File { path: shown.clone(), cause };
+        let database = redb::Builder::new()
+            .set_cache_size(cache_size)
+            .create(path)
+            .map_err(|e| file(e.into()))?;
+        let found = prepare(&database).map_err(file)?;
+        if found > FORMAT {
+            return Err(OpenError::Format { path: shown, found, known: FORMAT });
+        }
+        let engine = Arc::new(Self {
+            database,
+            work: Mutex::default(),
+            wake: Condvar::new(),
+            thread: Mutex::new(None),
+        });
+        let writing = Arc::clone(&engine);
+        let thread = std::thread::Builder::new()
+            .name("link-tables".to_owned())
+            .spawn(move || writing.run())
+            .map_err(|e| file(e.into()))?;
+        *engine.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(engine)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn register(&self, id: u32, table: Arc<dyn Saves>) {
+        self.lock().tables.insert(id, table);
+    }
+
+    /// A table may have something to store.
+    pub(crate) fn wake(&self, id: u32) {
+        if self.lock().dirty.insert(id) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Writes what is left, and ends the thread.
+    pub(crate) fn stop(&self) {
+        let mut work = self.lock();
+        work.stopping = true;
+        drop(work);
+        self.wake.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        // The tables know the engine and the engine the tables: end that.
+        self.lock().tables.clear();
+    }
+
+    fn run(&self) {
+        let mut soft = false;
+        loop {
+            let (tables, flush, stopping) = self.next_work(soft);
+            let saves: Vec<(u32, Arc<dyn Saves>, Save)> = tables
+                .into_iter()
+                .filter_map(|(id, table)| Some((id, Arc::clone(&table), table.take_save()?)))
+                .collect();
+            let relaxed = saves.iter().all(|(_, _, save)| save.relaxed);
+            if !saves.is_empty() || (soft && flush) {
+                let durability = if relaxed && !flush { Durability::None } else { Durability::Immediate };
+                while let Err(error) = self.commit(&saves, durability) {
+                    tracing::error!(%error, "the tables of the links cannot be stored");
+                    saves.iter().for_each(|(_, table, _)| table.failed(&error.to_string()));
+                    if self.wait_before_retry() {
+                        return;
+                    }
+                }
+                soft = matches!(durability, Durability::None);
+                for (_, table, save) in &saves {
+                    table.persisted(save.ticket);
+                }
+            }
+            if stopping && self.lock().dirty.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The tables that may have something to store; whether what is relaxed must become durable; whether to stop.
+    fn next_work(&self, soft: bool) -> (Vec<(u32, Arc<dyn Saves>)>, bool, bool) {
+        let mut work = self.lock();
+        let mut flush = false;
+        while work.dirty.is_empty() && !work.stopping {
+            if soft {
+                let (again, timeout) = self
+                    .wake
+                    .wait_timeout(work, FLUSH_AFTER)
+                    .unwrap_or_else(PoisonError::into_inner);
+                work = again;
+                if timeout.timed_out() {
+                    flush = true;
+                    break;
+                }
+            } else {
+                work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        let dirty = std::mem::take(&mut work.dirty);
+        let find = |id: u32| Some((id, Arc::clone(work.tables.get(&id)?)));
+        let stopping = work.stopping;
+        (dirty.into_iter().filter_map(find).collect(), flush || stopping, stopping)
+    }
+
+    /// True if it is time to stop instead.
+    fn wait_before_retry(&self) -> bool {
+        let work = self.lock();
+        let (work, _) = self
+            .wake
+            .wait_timeout_while(work, RETRY_AFTER, |work| !work.stopping)
+            .unwrap_or_else(PoisonError::into_inner);
+        work.stopping
+    }
+
+    fn commit(
+        &self,
+        saves: &[(u32, Arc<dyn Saves>, Save)],
+        durability: Durability,
+    ) -> Result<(), Boxed> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(durability)?;
+        {
+            let mut metas = transaction.open_table(METAS)?;
+            let mut rows = transaction.open_table(ROWS)?;
+            let mut references: BTreeMap<Hash, i64> = BTreeMap::new();
+            for (id, _, save) in saves {
+                if let Some(meta) = save.meta {
+                    metas.insert(id, meta_to(meta))?;
+                }
+                for (key, record) in &save.records {
+                    let old = match record {
+                        Some(record) => rows.insert((*id, &**key), &record_to(record)[..])?,
+                        None => rows.remove((*id, &**key))?,
+                    };
+                    let old = old.and_then(|old| record_from(old.value()));
+                    let hash = |r: Option<Record>| Some(r?.content?.hash);
+                    if let Some(hash) = hash(*record) {
+                        *references.entry(hash).or_insert(0) += 1;
+                    }
+                    if let Some(hash) = hash(old) {
+                        *references.entry(hash).or_insert(0) -= 1;
+                    }
+                }
+            }
+            let values = saves.iter().flat_map(|(_, _, save)| &save.values).collect();
+            count_values(&transaction, &references, &values)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    // --- Reading, and what is rare enough to be done by the caller.
+
+    /// The number of a table; a new one if there is none yet.
+    pub(crate) fn table_id(
+        &self,
+        peer: &ClusterId,
+        table: &str,
+        writes: bool,
+    ) -> Result<u32, TableError> {
+        let name = format!("{peer}/{table}/{}", if writes { 'w' } else { 'r' });
+        let known = || -> Result<Option<u32>, Boxed> {
+            let names = self.database.begin_read()?.open_table(NAMES)?;
+            Ok(names.get(&*name)?.map(|id| id.value()))
+        };
+        if let Some(id) = known().map_err(failed)? {
+            return Ok(id);
+        }
+        let create = || -> Result<u32, Boxed> {
+            let transaction = self.database.begin_write()?;
+            let id = {
+                let mut numbers = transaction.open_table(NUMBERS)?;
+                let next = numbers.get("next")?.map_or(1, |next| next.value());
+                numbers.insert("next", next + 1)?;
+                let id = u32::try_from(next)?;
+                transaction.open_table(NAMES)?.insert(&*name, id)?;
+                id
+            };
+            transaction.commit()?;
+            Ok(id)
+        };
+        create().map_err(failed)
+    }
+
+    pub(crate) fn begin_life(&self, id: u32, meta: Meta) -> Result<(), TableError> {
+        let begin = || -> Result<(), Boxed> {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(METAS)?.insert(id, meta_to(meta))?;
+            transaction.commit()?;
+            Ok(())
+        };
+        begin().map_err(failed)
+    }
+
+    pub(crate) fn load(&self, id: u32) -> Result<(Meta, Vec<(Key, Record)>), TableError> {
+        let load = || -> Result<_, Boxed> {
+            let transaction = self.database.begin_read()?;
+            let meta = transaction.open_table(METAS)?.get(id)?.map(|meta| meta_from(meta.value()));
+            let rows = transaction.open_table(ROWS)?;
+            let mut records = Vec::new();
+            for row in rows.range((id, "")..(id + 1, ""))? {
+                let (key, record) = row?;
+                let record = record_from(record.value()).ok_or("a damaged record")?;
+                records.push((Key::from(key.value().1), record));
+            }
+            Ok((meta.unwrap_or_default(), records))
+        };
+        load().map_err(failed)
+    }
+
+    /// What is stored under a key, with its value.
+    pub(crate) fn get(&self, id: u32, key: &str) -> Result<Option<(Record, Option<Bytes>)>, TableError> {
+        let get = || -> Result<_, Boxed> {
+            let transaction = self.database.begin_read()?;
+            let rows = transaction.open_table(ROWS)?;
+            let Some(record) = rows.get((id, key))?.and_then(|r| record_from(r.value())) else {
+                return Ok(None);
+            };
+            let Some(content) = record.content else { return Ok(Some((record, None))) };
+            let values = transaction.open_table(VALUES)?;
+            let value = values.get(content.hash)?.ok_or("a value is missing")?;
+            Ok(Some((record, Some(Bytes::copy_from_slice(value.value())))))
+        };
+        get().map_err(failed)
+    }
+
+    pub(crate) fn value(&self, hash: &Hash) -> Result<Option<Bytes>, TableError> {
+        let get = || -> Result<_, Boxed> {
+            let values = self.database.begin_read()?.open_table(VALUES)?;
+            Ok(values.get(hash)?.map(|value| Bytes::copy_from_slice(value.value())))
+        };
+        get().map_err(failed)
+    }
+
+    pub(crate) fn peers(&self) -> Vec<ClusterId> {
+        let list = || -> Result<_, Boxed> {
+            let names = self.database.begin_read()?.open_table(NAMES)?;
+            let mut peers = BTreeSet::new();
+            for name in names.range::<&str>(..)? {
+                let (name, _) = name?;
+                let peer = name.value().split('/').next().and_then(|peer| peer.parse().ok());
+                peers.extend(peer);
+            }
+            Ok(peers.into_iter().collect())
+        };
+        list().unwrap_or_default()
+    }
+
+    pub(crate) fn forget(&self, peer: &ClusterId) -> Result<(), TableError> {
+        let forget = || -> Result<Vec<u32>, Boxed> {
+            let transaction = self.database.begin_write()?;
+            let mut ids = Vec::new();
+            {
+                let mut names = transaction.open_table(NAMES)?;
+                let (from, to) = (format!("{peer}/"), format!("{peer}0"));
+                let gone: Vec<(String, u32)> = names
+                    .range::<&str>(&*from..&*to)?
+                    .filter_map(|name| name.ok().map(|(n, id)| (n.value().to_owned(), id.value())))
+                    .collect();
+                let mut rows = transaction.open_table(ROWS)?;
+                let mut metas = transaction.open_table(METAS)?;
+                let mut references = BTreeMap::new();
+                for (name, id) in gone {
+                    names.remove(&*name)?;
+                    metas.remove(id)?;
+                    for row in rows.extract_from_if((id, "")..(id + 1, ""), |_, _| true)? {
+                        let record = record_from(row?.1.value());
+                        if let Some(content) = record.and_then(|r| r.content) {
+                            *references.entry(content.hash).or_insert(0) -= 1;
+                        }
+                    }
+                    ids.push(id);
+                }
+                count_values(&transaction, &references, &BTreeMap::new())?;
+            }
+            transaction.commit()?;
+            Ok(ids)
+        };
+        let ids = forget().map_err(failed)?;
+        let mut work = self.lock();
+        for id in ids {
+            work.tables.remove(&id);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// Creates what is missing; gives the format of the file.
+fn prepare(database: &Database) -> Result<u64, Boxed> {
+    let transaction = database.begin_write()?;
+    let format = {
+        let mut numbers = transaction.open_table(NUMBERS)?;
+        let found = numbers.get("format")?.map(|format| format.value());
+        if found.is_none() {
+            numbers.insert("format", FORMAT)?;
+        }
+        transaction.open_table(NAMES)?;
+        transaction.open_table(METAS)?;
+        transaction.open_table(ROWS)?;
+        transaction.open_table(REFERENCES)?;
+        transaction.open_table(VALUES)?;
+        found.unwrap_or(FORMAT)
+    };
+    transaction.commit()?;
+    Ok(format)
+}
+
+/// Keeps each value for as long as a record refers to it.
+fn count_values(
+    transaction: &redb::WriteTransaction,
+    changes: &BTreeMap<Hash, i64>,
+    given: &BTreeMap<&Hash, &Bytes>,
+) -> Result<(), Boxed> {
+    let mut references = transaction.open_table(REFERENCES)?;
+    let mut values = transaction.open_table(VALUES)?;
+    for (hash, change) in changes.iter().filter(|(_, change)| **change != 0) {
+        let before = references.get(hash)?.map_or(0, |count| count.value());
+        let after = before.saturating_add_signed(*change);
+        if after == 0 {
+            references.remove(hash)?;
+            values.remove(hash)?;
+            continue;
+        }
+        references.insert(hash, after)?;
+        if before == 0 {
+            let value = given.get(hash).ok_or("a record without its value")?;
+            values.insert(hash, &value[..])?;
+        }
+    }
+    Ok(())
+}
