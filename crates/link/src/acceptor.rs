@@ -47,7 +47,12 @@ impl Acceptor {
     /// An acceptor that asks `hub`; its sessions end with `shutdown`.
     #[must_use]
     pub fn new(hub: Arc<dyn Hub>, options: AcceptorOptions, shutdown: Shutdown) -> Self {
-        let inside = Arc::new(Inside { hub, options, shutdown, live: Mutex::default() });
+        let inside = Arc::new(Inside {
+            hub,
+            options,
+            shutdown,
+            live: Mutex::default(),
+        });
         cedge_tasks::spawn("link/deny", enforce(Arc::downgrade(&inside)));
         Self { inside }
     }
@@ -63,7 +68,8 @@ impl Acceptor {
         }
         let leaf = tls.peer_certificates().and_then(|chain| chain.first());
         let leaf = leaf.and_then(|leaf| PeerCertificate::parse(leaf).ok());
-        let Some((peer, leaf)) = leaf.and_then(|leaf| Some((PeerId::of_child(&leaf)?, leaf))) else {
+        let Some((peer, leaf)) = leaf.and_then(|leaf| Some((PeerId::of_child(&leaf)?, leaf)))
+        else {
             tracing::warn!("a link without the certificate of a child was refused");
             return;
         };
@@ -120,10 +126,18 @@ impl Acceptor {
             return Err(Refusal::new(RefusalReason::Revoked, message));
         }
         if renewal_only {
-            tracing::info!(peer = peer.name, "its certificate has expired: only a renewal is served");
+            tracing::info!(
+                peer = peer.name,
+                "its certificate has expired: only a renewal is served"
+            );
             return Ok(Admission::default());
         }
-        let late = || Refusal::new(RefusalReason::Unavailable, "the hub takes too long to answer");
+        let late = || {
+            Refusal::new(
+                RefusalReason::Unavailable,
+                "the hub takes too long to answer",
+            )
+        };
         let admitted = tokio::time::timeout(ADMIT_WITHIN, hub.admit(peer)).await;
         admitted.unwrap_or_else(|_| Err(late()))
     }
@@ -152,7 +166,9 @@ impl Acceptor {
     }
 
     fn take_place(&self, session: &Session) {
-        let older = self.live().insert(session.peer().id.clone(), session.clone());
+        let older = self
+            .live()
+            .insert(session.peer().id.clone(), session.clone());
         if let Some(older) = older {
             let message = "a newer connection of the same identity took over";
             older.close(Refusal::new(RefusalReason::Replaced, message));
@@ -161,25 +177,38 @@ impl Acceptor {
 
     fn leave_place(&self, session: &Session) {
         let mut live = self.live();
-        if live.get(&session.peer().id).is_some_and(|other| other.is(session)) {
+        if live
+            .get(&session.peer().id)
+            .is_some_and(|other| other.is(session))
+        {
             live.remove(&session.peer().id);
         }
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<ClusterId, Session>> {
-        self.inside.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The live session of a child.
     #[must_use]
     pub fn session(&self, id: &ClusterId) -> Option<Session> {
-        self.live().get(id).filter(|session| !session.is_closed()).cloned()
+        self.live()
+            .get(id)
+            .filter(|session| !session.is_closed())
+            .cloned()
     }
 
     /// All live sessions.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
-        self.live().values().filter(|session| !session.is_closed()).cloned().collect()
+        self.live()
+            .values()
+            .filter(|session| !session.is_closed())
+            .cloned()
+            .collect()
     }
 
     /// Ends the session of a child, telling it why.
@@ -192,7 +221,9 @@ impl Acceptor {
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acceptor").field("options", &self.inside.options).finish_non_exhaustive()
+        f.debug_struct("Acceptor")
+            .field("options", &self.inside.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,7 +231,9 @@ impl std::fmt::Debug for Acceptor {
 async fn enforce(inside: Weak<Inside>) {
     loop {
         tokio::time::sleep(DENY_CHECK).await;
-        let Some(inside) = inside.upgrade() else { return };
+        let Some(inside) = inside.upgrade() else {
+            return;
+        };
         if inside.shutdown.is_asked() {
             return;
         }
@@ -221,8 +254,14 @@ async fn enforce(inside: Weak<Inside>) {
 async fn renew(hub: Arc<dyn Hub>, peer: PeerId, mut requests: mpsc::Receiver<RenewalRequest>) {
     while let Some((csr, answer)) = requests.recv().await {
         let renewed = match hub.renew(&peer, &csr).await {
-            Ok(chain) => Renewed { chain, refused: None },
-            Err(refusal) => Renewed { chain: Vec::new(), refused: Some(refusal.to_wire()) },
+            Ok(chain) => Renewed {
+                chain,
+                refused: None,
+            },
+            Err(refusal) => Renewed {
+                chain: Vec::new(),
+                refused: Some(refusal.to_wire()),
+            },
         };
         let _ = answer.send(renewed);
     }

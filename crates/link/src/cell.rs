@@ -72,8 +72,12 @@ pub(crate) trait Saves: Send + Sync {
 
 impl<M: Machine> Cell<M> {
     pub(crate) fn new(spec: TableSpec, id: u32, machine: M, engine: Arc<Engine>) -> Self {
-        let inside =
-            Inside { machine, owner: None, owners: 0, inbox: std::collections::VecDeque::new() };
+        let inside = Inside {
+            machine,
+            owner: None,
+            owners: 0,
+            inbox: std::collections::VecDeque::new(),
+        };
         Self {
             spec,
             id,
@@ -136,7 +140,9 @@ impl<M: Machine> Cell<M> {
         let ticket = self.lock().machine.latest_ticket();
         let mut disk = self.disk.subscribe();
         let failures = disk.borrow().failures;
-        let state = disk.wait_for(|disk| disk.ticket >= ticket || disk.failures > failures).await;
+        let state = disk
+            .wait_for(|disk| disk.ticket >= ticket || disk.failures > failures)
+            .await;
         match state {
             Ok(disk) if disk.ticket >= ticket => Ok(()),
             Ok(disk) => Err(TableError::Store(disk.failure.clone())),
@@ -188,7 +194,11 @@ impl<M: Machine> Cell<M> {
     }
 
     /// Does something to the machine in the name of a session; `None` if the table is not its own any more.
-    pub(crate) fn as_owner<T>(&self, owner: u64, f: impl FnOnce(&mut M, Duration) -> T) -> Option<T> {
+    pub(crate) fn as_owner<T>(
+        &self,
+        owner: u64,
+        f: impl FnOnce(&mut M, Duration) -> T,
+    ) -> Option<T> {
         let now = self.now();
         let mut inside = self.lock();
         if inside.owner.as_ref().is_none_or(|(o, _)| *o != owner) {
@@ -226,7 +236,8 @@ impl<M: Machine> Saves for Cell<M> {
     }
 
     fn persisted(&self, ticket: u64) {
-        self.disk.send_modify(|disk| disk.ticket = disk.ticket.max(ticket));
+        self.disk
+            .send_modify(|disk| disk.ticket = disk.ticket.max(ticket));
         self.change(|machine| machine.persisted(ticket));
     }
 
@@ -240,7 +251,10 @@ impl<M: Machine> Saves for Cell<M> {
 
 impl<M> std::fmt::Debug for Cell<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cell").field("table", &self.spec.name).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Cell")
+            .field("table", &self.spec.name)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -276,7 +290,10 @@ impl Machine for cedge_sync::Writer {
         None
     }
     fn take_news(&mut self) -> News {
-        News { noticed: self.take_changed(), changed: Vec::new() }
+        News {
+            noticed: self.take_changed(),
+            changed: Vec::new(),
+        }
     }
 }
 
@@ -311,6 +328,9 @@ impl Machine for cedge_sync::Reader {
     }
     fn take_news(&mut self) -> News {
         let events = self.take_events();
-        News { noticed: events.noticed, changed: events.changed }
+        News {
+            noticed: events.noticed,
+            changed: events.changed,
+        }
     }
 }

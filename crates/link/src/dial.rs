@@ -77,7 +77,10 @@ fn said(error: io::Error) -> DialError {
 /// The name is not judged, the pinned key is; something has to stand there.
 fn server_name(address: &str) -> ServerName<'static> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let host = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
     ServerName::try_from(host)
         .unwrap_or_else(|_| ServerName::try_from("parent.invalid").expect("a DNS name"))
 }
@@ -100,9 +103,19 @@ async fn ask_proxy(socket: &mut TcpStream, proxy: &Proxy, address: &str) -> io::
         answer.push(socket.read_u8().await?);
     }
     let text = String::from_utf8_lossy(&answer);
-    Ok(text.lines().next().unwrap_or_default().chars().take(200).collect())
+    Ok(text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect())
 }
 
 fn is_success(line: &str) -> bool {
-    line.starts_with("HTTP/1.") && line.split(' ').nth(1).is_some_and(|code| code.starts_with('2'))
+    line.starts_with("HTTP/1.")
+        && line
+            .split(' ')
+            .nth(1)
+            .is_some_and(|code| code.starts_with('2'))
 }

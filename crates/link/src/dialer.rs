@@ -23,6 +23,8 @@ use crate::{
 const RENEW_WITHIN: Duration = Duration::from_secs(30);
 /// After a refused renewal, so long until the next.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Whether a renewal is due is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// An HTTP proxy that links go through (`CONNECT`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,8 +154,19 @@ impl Dialer {
             poke: Notify::new(),
             connects: AtomicU64::new(0),
         });
-        let handle = DialerHandle { shared: Arc::clone(&shared) };
-        (Self { credentials, options, tables, renewed, shared }, handle)
+        let handle = DialerHandle {
+            shared: Arc::clone(&shared),
+        };
+        (
+            Self {
+                credentials,
+                options,
+                tables,
+                renewed,
+                shared,
+            },
+            handle,
+        )
     }
 
     /// Dials, and dials again, until told to stop.
@@ -191,14 +204,20 @@ impl Dialer {
 
     /// Tries the addresses in order; stays with the first that gives a link.
     async fn try_all(&mut self, shutdown: &Shutdown) -> Outcome {
-        let mut worst = LinkState::Disconnected { error: "there is no address".to_owned() };
+        let mut worst = LinkState::Disconnected {
+            error: "there is no address".to_owned(),
+        };
         for address in self.options.addresses.clone() {
             self.shared.state.send_if_modified(|state| {
                 // What a human has to do something about stays visible while trying again.
-                let keep =
-                    matches!(state, LinkState::Refused(_) | LinkState::ParentChanged { .. });
+                let keep = matches!(
+                    state,
+                    LinkState::Refused(_) | LinkState::ParentChanged { .. }
+                );
                 if !keep {
-                    *state = LinkState::Connecting { address: address.clone() };
+                    *state = LinkState::Connecting {
+                        address: address.clone(),
+                    };
                 }
                 !keep
             });
@@ -211,32 +230,54 @@ impl Dialer {
     }
 
     async fn attempt(&mut self, address: &str, shutdown: &Shutdown) -> Result<Outcome, LinkState> {
-        let failed = |error: String| LinkState::Disconnected { error: format!("{address}: {error}") };
-        let tls = self.credentials.client().map_err(|e| failed(e.to_string()))?;
+        let failed = |error: String| LinkState::Disconnected {
+            error: format!("{address}: {error}"),
+        };
+        let tls = self
+            .credentials
+            .client()
+            .map_err(|e| failed(e.to_string()))?;
         let connection = match dial::dial(address, self.options.proxy.as_ref(), tls).await {
             Ok(connection) => connection,
             Err(DialError::WrongAuthority) => {
-                return Err(LinkState::ParentChanged { address: address.to_owned() });
+                return Err(LinkState::ParentChanged {
+                    address: address.to_owned(),
+                });
             }
             Err(error) => return Err(failed(error.to_string())),
         };
         let not_after = expiry_of(&connection);
         let mut start = start(connection, Side::Child).await.map_err(failed)?;
         let DialerOptions { name, silence, .. } = &self.options;
-        start.say_hello(hello(name, *silence, &self.tables)).await.map_err(failed)?;
+        start
+            .say_hello(hello(name, *silence, &self.tables))
+            .await
+            .map_err(failed)?;
         let theirs = match start.hear_hello().await {
             Ok(theirs) => theirs,
             Err(Closed::Refused(refusal)) => return Err(LinkState::Refused(refusal)),
             Err(closed) => return Err(after(closed)),
         };
-        let id = self.credentials.parent().map_err(|e| failed(e.to_string()))?;
-        let parent = PeerId { id, name: theirs.name.clone(), kind: PeerKind::Cluster, not_after };
+        let id = self
+            .credentials
+            .parent()
+            .map_err(|e| failed(e.to_string()))?;
+        let parent = PeerId {
+            id,
+            name: theirs.name.clone(),
+            kind: PeerKind::Cluster,
+            not_after,
+        };
         let (renew, requests) = mpsc::channel(1);
         let parts = Parts {
             peer: parent.clone(),
             hello: theirs.clone(),
             silence: self.options.silence,
-            endpoints: if theirs.renewal_only { Vec::new() } else { self.tables.clone() },
+            endpoints: if theirs.renewal_only {
+                Vec::new()
+            } else {
+                self.tables.clone()
+            },
             renewals: None,
             renew: Some(requests),
         };
@@ -269,20 +310,30 @@ impl Dialer {
             parent_name: hello.name.clone(),
             clock_ahead: clock::now().as_second().saturating_sub(hello.clock),
         });
+        let mut refused_at: Option<Instant> = None;
         let closed = loop {
             // Which time it is, the parent says: it will judge the certificate (I9).
-            let now = hello.clock.saturating_add(began.elapsed().as_secs().cast_signed());
-            let wait = self.credentials.renew_in(now);
+            let now = hello
+                .clock
+                .saturating_add(began.elapsed().as_secs().cast_signed());
+            let due_in = self.credentials.renew_in(now);
+            let patience = refused_at.map_or(Duration::ZERO, |at| {
+                RENEW_AGAIN_AFTER.saturating_sub(at.elapsed())
+            });
+            let wait = due_in.max(patience);
+            if wait.is_zero() {
+                refused_at = None;
+                if let Err(refusal) = self.renewal(renew).await {
+                    tracing::warn!(%refusal, "the parent does not renew our certificate");
+                    refused_at = Some(Instant::now());
+                }
+                continue;
+            }
             tokio::select! {
                 biased;
-                // Each may be dropped: both are asked again.
+                // Each may be dropped: both are asked again. (Timers do not count while a machine sleeps.)
                 closed = session.closed() => break closed,
-                () = tokio::time::sleep(wait) => {
-                    if let Err(refusal) = self.renewal(renew).await {
-                        tracing::warn!(%refusal, "the parent does not renew our certificate");
-                        tokio::time::sleep(RENEW_AGAIN_AFTER).await;
-                    }
-                }
+                () = tokio::time::sleep(wait.min(LOOK_AGAIN)) => {}
             }
         };
         self.shared.session.send_replace(None);
@@ -292,7 +343,10 @@ impl Dialer {
     /// Gets a new certificate, and uses it from the next connection on.
     async fn renewal(&mut self, renew: &mpsc::Sender<RenewalRequest>) -> Result<(), Refusal> {
         let broken = |message: String| Refusal::new(RefusalReason::CertificateExpired, message);
-        let csr = self.credentials.request().map_err(|e| broken(e.to_string()))?;
+        let csr = self
+            .credentials
+            .request()
+            .map_err(|e| broken(e.to_string()))?;
         let (answer, answered) = oneshot::channel();
         let gone = || Refusal::new(RefusalReason::Unavailable, "the link was lost meanwhile");
         renew.send((csr, answer)).await.map_err(|_| gone())?;
@@ -301,9 +355,13 @@ impl Dialer {
         if let Some(refused) = &renewed.refused {
             return Err(Refusal::from_wire(refused));
         }
-        self.credentials.take(renewed.chain.clone()).map_err(|e| broken(e.to_string()))?;
+        self.credentials
+            .take(renewed.chain.clone())
+            .map_err(|e| broken(e.to_string()))?;
         // A full queue means that its owner is busy storing an older one; the next link renews again.
-        let _ = self.renewed.try_send(Renewed { chain: renewed.chain });
+        let _ = self.renewed.try_send(Renewed {
+            chain: renewed.chain,
+        });
         Ok(())
     }
 }
@@ -312,9 +370,9 @@ impl Dialer {
 fn after(closed: Closed) -> LinkState {
     match closed {
         Closed::Refused(refusal) => LinkState::Refused(refusal),
-        Closed::Silent => {
-            LinkState::Disconnected { error: "the parent fell silent".to_owned() }
-        }
+        Closed::Silent => LinkState::Disconnected {
+            error: "the parent fell silent".to_owned(),
+        },
         Closed::Lost(error) => LinkState::Disconnected { error },
         Closed::Local => LinkState::Stopped,
     }
@@ -332,7 +390,11 @@ fn graver(a: LinkState, b: LinkState) -> LinkState {
 }
 
 fn expiry_of(connection: &TlsStream<TcpStream>) -> i64 {
-    let leaf = connection.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let leaf = connection
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     let leaf = leaf.and_then(|leaf| PeerCertificate::parse(leaf).ok());
     leaf.map_or(0, |leaf| leaf.not_after.as_second())
 }
@@ -352,7 +414,11 @@ impl DialerHandle {
     /// The live session.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
-        self.shared.session.borrow().clone().filter(|session| !session.is_closed())
+        self.shared
+            .session
+            .borrow()
+            .clone()
+            .filter(|session| !session.is_closed())
     }
 
     /// Waits for the next stream that the parent opens, over all sessions to come. `None` when the dialer has stopped.

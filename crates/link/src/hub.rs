@@ -77,7 +77,9 @@ impl FromStr for RefusalReason {
             Self::BadRequest,
             Self::Unavailable,
         ];
-        all.into_iter().find(|reason| reason.as_str() == word).ok_or(())
+        all.into_iter()
+            .find(|reason| reason.as_str() == word)
+            .ok_or(())
     }
 }
 
@@ -104,12 +106,18 @@ impl Refusal {
     pub(crate) fn to_wire(&self) -> Goodbye {
         // Bounded: what is said here may quote what a stranger sent.
         let message = self.message.chars().take(1000).collect();
-        Goodbye { reason: self.reason.as_str().to_owned(), message }
+        Goodbye {
+            reason: self.reason.as_str().to_owned(),
+            message,
+        }
     }
 
     pub(crate) fn from_wire(goodbye: &Goodbye) -> Self {
         let reason = goodbye.reason.parse().unwrap_or(RefusalReason::Unavailable);
-        Self { reason, message: goodbye.message.chars().take(1000).collect() }
+        Self {
+            reason,
+            message: goodbye.message.chars().take(1000).collect(),
+        }
     }
 }
 

@@ -107,10 +107,14 @@ pub async fn join(
             Ok(connection) => {
                 let ask = ask(connection, pin, &request);
                 let late = || Err(JoinError::Answer("it did not come in time".to_owned()));
-                return tokio::time::timeout(ANSWER_WITHIN, ask).await.unwrap_or_else(|_| late());
+                return tokio::time::timeout(ANSWER_WITHIN, ask)
+                    .await
+                    .unwrap_or_else(|_| late());
             }
             Err(DialError::WrongAuthority) => {
-                return Err(JoinError::WrongAuthority { address: address.clone() });
+                return Err(JoinError::WrongAuthority {
+                    address: address.clone(),
+                });
             }
             Err(error) => failures.push(format!("{address}: {error}")),
         }
@@ -139,8 +143,10 @@ async fn ask<T: AsyncRead + AsyncWrite + Unpin>(
     connection.write_all(&encode(&asked)).await.map_err(lost)?;
     connection.flush().await.map_err(lost)?;
     let mut frames = Frames::new(connection, FRAME_STRANGER_MAX);
-    let answer: wire::Answer =
-        frames.next().await.map_err(|error| JoinError::Answer(error.to_string()))?;
+    let answer: wire::Answer = frames
+        .next()
+        .await
+        .map_err(|error| JoinError::Answer(error.to_string()))?;
     if let Some(refused) = &answer.refused {
         return Err(JoinError::Refused(Refusal::from_wire(refused)));
     }
@@ -152,12 +158,19 @@ fn check(answer: wire::Answer, pin: Pin) -> Result<Joined, JoinError> {
     let wrong = |what: &str| JoinError::Answer(what.to_owned());
     let key_of = |der: &[u8]| {
         let certificate = PeerCertificate::parse(&CertificateDer::from(der));
-        certificate.map(|c| c.key).map_err(|error| JoinError::Answer(error.to_string()))
+        certificate
+            .map(|c| c.key)
+            .map_err(|error| JoinError::Answer(error.to_string()))
     };
     if key_of(&answer.ca)? != pin {
         return Err(wrong("its CA is not the one of the token"));
     }
-    key_of(answer.chain.first().ok_or_else(|| wrong("there is no certificate in it"))?)?;
+    key_of(
+        answer
+            .chain
+            .first()
+            .ok_or_else(|| wrong("there is no certificate in it"))?,
+    )?;
     Ok(Joined {
         chain: answer.chain,
         ca: answer.ca,
@@ -196,7 +209,10 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(connection: T, hub:
         },
         Err(refusal) => {
             tracing::info!(reason = refusal.reason.as_str(), %refusal, "joining was refused");
-            wire::Answer { refused: Some(refusal.to_wire()), ..wire::Answer::default() }
+            wire::Answer {
+                refused: Some(refusal.to_wire()),
+                ..wire::Answer::default()
+            }
         }
     };
     let say = async {
@@ -236,13 +252,19 @@ fn request_of(request: wire::Request) -> Result<JoinRequest, Refusal> {
 impl std::fmt::Debug for JoinToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("JoinToken");
-        shown.field("addresses", &self.addresses).field("id", &self.id).finish_non_exhaustive()
+        shown
+            .field("addresses", &self.addresses)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for JoinRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("JoinRequest");
-        shown.field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+        shown
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }

@@ -63,7 +63,11 @@ pub struct Reader {
 
 impl Reader {
     pub(crate) fn new(cell: Arc<Cell<cedge_sync::Reader>>, owner: Arc<Owner>) -> Self {
-        Self { notices: cell.notices(), cell, _owner: owner }
+        Self {
+            notices: cell.notices(),
+            cell,
+            _owner: owner,
+        }
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<cedge_sync::Reader>> {
@@ -89,8 +93,14 @@ impl Reader {
     #[must_use]
     pub fn iter(&self) -> Vec<Item> {
         self.cell.read(|machine| {
-            let live = machine.iter().filter(|(_, record)| record.content.is_some());
-            live.map(|(key, record)| Item { key: key.to_string(), version: record.version }).collect()
+            let live = machine
+                .iter()
+                .filter(|(_, record)| record.content.is_some());
+            live.map(|(key, record)| Item {
+                key: key.to_string(),
+                version: record.version,
+            })
+            .collect()
         })
     }
 
@@ -128,7 +138,11 @@ impl Reader {
         let (key, version) = (key.to_string(), record.version);
         Ok(match value {
             _ if record.settled => None,
-            Some(value) => Some(Change::Put { key, version, value }),
+            Some(value) => Some(Change::Put {
+                key,
+                version,
+                value,
+            }),
             None => Some(Change::Removed { key, version }),
         })
     }
@@ -138,7 +152,8 @@ impl Reader {
     /// # Errors
     /// The disk.
     pub async fn done(&self, key: &str, version: u64) -> Result<(), TableError> {
-        self.cell.change(|machine| machine.done(&key.into(), version));
+        self.cell
+            .change(|machine| machine.done(&key.into(), version));
         self.cell.stored().await
     }
 
@@ -175,7 +190,10 @@ impl Reader {
             return Ok(self.cell.stored().await?);
         }
         let held = self.held().ok_or(ConfirmError::NothingHeld)?;
-        Err(ConfirmError::Changed { given: id.to_owned(), now: held.id })
+        Err(ConfirmError::Changed {
+            given: id.to_owned(),
+            now: held.id,
+        })
     }
 
     /// Keys that we hold and the writer lost or holds in an older version, as of the last comparison.

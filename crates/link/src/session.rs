@@ -95,11 +95,19 @@ impl Session {
     pub async fn open(&self, kind: StreamKind) -> Result<Stream, SessionError> {
         let open = async {
             let (answer, stream) = oneshot::channel();
-            self.shared.opens.send(answer).await.map_err(|_| SessionError::Closed)?;
+            self.shared
+                .opens
+                .send(answer)
+                .await
+                .map_err(|_| SessionError::Closed)?;
             let stream = stream.await.map_err(|_| SessionError::Closed)??;
-            Stream::begin(stream, kind).await.map_err(|_| SessionError::Closed)
+            Stream::begin(stream, kind)
+                .await
+                .map_err(|_| SessionError::Closed)
         };
-        tokio::time::timeout(OPEN_WITHIN, open).await.unwrap_or(Err(SessionError::Timeout))
+        tokio::time::timeout(OPEN_WITHIN, open)
+            .await
+            .unwrap_or(Err(SessionError::Timeout))
     }
 
     /// The next stream that the peer opened; `None` when the session has ended. One caller at a time.

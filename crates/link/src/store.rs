@@ -23,7 +23,9 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_size: 1024 * 1024 }
+        Self {
+            cache_size: 1024 * 1024,
+        }
     }
 }
 
@@ -69,8 +71,13 @@ impl TableStore {
     /// When it cannot be read or written, or is open already.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         let engine = Engine::open(path, options.cache_size)?;
-        let owner = Owner { engine, handles: Mutex::default() };
-        Ok(Self { owner: Arc::new(owner) })
+        let owner = Owner {
+            engine,
+            handles: Mutex::default(),
+        };
+        Ok(Self {
+            owner: Arc::new(owner),
+        })
     }
 
     /// Our end of a table that we write for `peer`. The same table for the same arguments.
@@ -131,7 +138,10 @@ impl TableStore {
     ///
     /// # Errors
     /// When the disk refuses.
-    #[expect(clippy::unused_async, reason = "may wait for the disk's thread one day")]
+    #[expect(
+        clippy::unused_async,
+        reason = "may wait for the disk's thread one day"
+    )]
     pub async fn forget(&self, peer: &ClusterId) -> Result<(), TableError> {
         self.handles().retain(|(of, ..), _| of != peer);
         self.owner.engine.forget(peer)
@@ -140,6 +150,9 @@ impl TableStore {
     fn handles(
         &self,
     ) -> std::sync::MutexGuard<'_, HashMap<(ClusterId, &'static str, bool), Handle>> {
-        self.owner.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        self.owner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

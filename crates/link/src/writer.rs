@@ -59,7 +59,11 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn new(cell: Arc<Cell<cedge_sync::Writer>>, owner: Arc<Owner>) -> Self {
-        Self { notices: cell.notices(), cell, _owner: owner }
+        Self {
+            notices: cell.notices(),
+            cell,
+            _owner: owner,
+        }
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<cedge_sync::Writer>> {
@@ -87,7 +91,11 @@ impl Writer {
         if value.len() > limits::VALUE_MAX {
             return Err(TableError::Value(value.len()));
         }
-        let TableSpec { name: table, rows_max, .. } = self.cell.spec;
+        let TableSpec {
+            name: table,
+            rows_max,
+            ..
+        } = self.cell.spec;
         let put = self.cell.change(|machine| {
             let full = machine.len() >= rows_max && machine.record(key).is_none();
             (!full).then(|| machine.put(&key.into(), value))

@@ -14,9 +14,6 @@ use rustls::pki_types::CertificateDer;
 
 use super::Credentials;
 
-/// A renewal is looked for at least so often: timers do not count while a machine sleeps.
-const LOOK_AGAIN: Duration = Duration::from_secs(3600);
-
 /// What is wrong with them.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CredentialsError {
@@ -46,7 +43,11 @@ impl Credentials {
 
     /// TLS settings: our certificate, and the parent's pinned key.
     pub(super) fn client(&self) -> Result<Arc<ClientConfig>, CredentialsError> {
-        let chain = self.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let chain = self
+            .chain
+            .iter()
+            .map(|der| CertificateDer::from(der.clone()))
+            .collect();
         let credential = Credential::new(Arc::new(self.key()?), chain);
         let live = LiveCredential::new(&credential);
         Ok(cedge_pki::tls::link_client(self.pin()?, live, ALPN_LINK))
@@ -64,16 +65,22 @@ impl Credentials {
 
     /// In how long to renew, if the time is `now`: when two thirds of the validity are over.
     pub(super) fn renew_in(&self, now: i64) -> Duration {
-        let Ok(leaf) = self.leaf() else { return LOOK_AGAIN };
+        let Ok(leaf) = self.leaf() else {
+            return Duration::MAX;
+        };
         let (from, until) = (leaf.not_before.as_second(), leaf.not_after.as_second());
         let due = until.saturating_sub(until.saturating_sub(from) / 3);
         let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
-        Duration::from_secs(wait).min(LOOK_AGAIN)
+        Duration::from_secs(wait)
     }
 
     /// Uses a new certificate, if it is for our key.
     pub(super) fn take(&mut self, chain: Vec<Vec<u8>>) -> Result<(), CredentialsError> {
-        let new = Self { chain, key: self.key.clone(), ca: self.ca.clone() };
+        let new = Self {
+            chain,
+            key: self.key.clone(),
+            ca: self.ca.clone(),
+        };
         if new.leaf()?.key != self.key()?.pin() {
             return Err(CredentialsError::Mismatch);
         }

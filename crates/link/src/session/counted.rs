@@ -81,7 +81,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         let traffic = &self.traffic;
-        traffic.note(&traffic.bytes_in, &traffic.heard, buffer.filled().len() - before);
+        traffic.note(
+            &traffic.bytes_in,
+            &traffic.heard,
+            buffer.filled().len() - before,
+        );
         Poll::Ready(Ok(()))
     }
 }

@@ -28,7 +28,11 @@ pub(crate) struct Frames<R> {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     pub(crate) fn new(stream: R, max: usize) -> Self {
-        Self { stream, buffer: BytesMut::new(), max }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            max,
+        }
     }
 
     /// From now on, frames may be that large.
@@ -60,6 +64,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 
 /// Writes one frame, at once.
 pub(crate) async fn say<W: AsyncWrite + Unpin>(stream: &mut W, body: Body) -> io::Result<()> {
-    stream.write_all(&encode(&Frame { body: Some(body) })).await?;
+    stream
+        .write_all(&encode(&Frame { body: Some(body) }))
+        .await?;
     stream.flush().await
 }

@@ -61,7 +61,11 @@ pub(crate) struct Parts {
 /// Starts the multiplexer and opens, or waits for, the sync stream.
 pub(crate) async fn start<T: Io>(io: T, side: Side) -> Result<Start, String> {
     let traffic = Traffic::new();
-    let mode = if side == Side::Child { yamux::Mode::Client } else { yamux::Mode::Server };
+    let mode = if side == Side::Child {
+        yamux::Mode::Client
+    } else {
+        yamux::Mode::Server
+    };
     let connection = mux::connection(io, &traffic, mode);
     let (opens, open_requests) = mpsc::channel::<OpenRequest>(ACCEPT_QUEUE);
     let (inbound_sender, mut inbound) = mpsc::channel(ACCEPT_QUEUE);
@@ -75,12 +79,20 @@ pub(crate) async fn start<T: Io>(io: T, side: Side) -> Result<Start, String> {
             Side::Child => {
                 let (answer, stream) = oneshot::channel();
                 let closed = |_| SessionError::Closed.to_string();
-                opens.send(answer).await.map_err(|_| SessionError::Closed.to_string())?;
+                opens
+                    .send(answer)
+                    .await
+                    .map_err(|_| SessionError::Closed.to_string())?;
                 let stream = stream.await.map_err(closed)?.map_err(|e| e.to_string())?;
-                Stream::begin(stream, StreamKind::Sync).await.map_err(|e| e.to_string())
+                Stream::begin(stream, StreamKind::Sync)
+                    .await
+                    .map_err(|e| e.to_string())
             }
             Side::Parent => {
-                let stream = inbound.recv().await.ok_or("closed before the first stream")?;
+                let stream = inbound
+                    .recv()
+                    .await
+                    .ok_or("closed before the first stream")?;
                 match Stream::identify(stream).await {
                     Some((StreamKind::Sync, stream)) => Ok(stream),
                     _ => Err("the first stream is not the one for tables".to_owned()),
@@ -96,7 +108,15 @@ pub(crate) async fn start<T: Io>(io: T, side: Side) -> Result<Start, String> {
         }
     };
     let (read, out) = tokio::io::split(stream);
-    Ok(Start { traffic, frames: Frames::new(read, FRAME_STRANGER_MAX), out, opens, stop, inbound, ended })
+    Ok(Start {
+        traffic,
+        frames: Frames::new(read, FRAME_STRANGER_MAX),
+        out,
+        opens,
+        stop,
+        inbound,
+        ended,
+    })
 }
 
 /// What we say first.
@@ -117,7 +137,8 @@ impl Start {
     /// Says hello.
     pub(crate) async fn say_hello(&mut self, hello: Hello) -> Result<(), String> {
         let said = tokio::time::timeout(HELLO_WITHIN, say(&mut self.out, Body::Hello(hello))).await;
-        said.map_err(|_| "the other end does not read".to_owned())?.map_err(|e| e.to_string())
+        said.map_err(|_| "the other end does not read".to_owned())?
+            .map_err(|e| e.to_string())
     }
 
     /// Says why not, and ends it.
@@ -147,7 +168,15 @@ impl Start {
 
     /// The session: runs in tasks of its own until either end closes it, or `shutdown` comes.
     pub(crate) fn run(self, parts: Parts, shutdown: Shutdown) -> Session {
-        let Self { traffic, mut frames, out, opens, stop, inbound, ended } = self;
+        let Self {
+            traffic,
+            mut frames,
+            out,
+            opens,
+            stop,
+            inbound,
+            ended,
+        } = self;
         frames.allow(FRAME_MAX);
         let (accepted_sender, accepted) = mpsc::channel(ACCEPT_QUEUE);
         let (ending, end) = watch::channel(None);
@@ -163,7 +192,8 @@ impl Start {
                 traffic: Arc::clone(&traffic),
             }),
         };
-        let theirs = Duration::from_millis(parts.hello.silence_millis).max(Duration::from_millis(200));
+        let theirs =
+            Duration::from_millis(parts.hello.silence_millis).max(Duration::from_millis(200));
         let (control, controls) = mpsc::channel(CONTROLS);
         let tables = Tables::attach(&parts.endpoints, &parts.hello);
         let asked = Arc::default();
@@ -186,7 +216,12 @@ impl Start {
             asked,
             writing: false,
         };
-        let talk = Talk { listener, speaker, end, stop };
+        let talk = Talk {
+            listener,
+            speaker,
+            end,
+            stop,
+        };
         let peer = session.peer().name.clone();
         cedge_tasks::spawn("link/session", async move {
             let accepting = cedge_tasks::spawn("link/accept", sort(inbound, accepted_sender));
@@ -229,4 +264,3 @@ async fn sort(
         });
     }
 }
-

@@ -29,7 +29,10 @@ impl Stream {
     /// Reads what the peer's stream is for; `None` if we do not know that, or it does not say.
     pub(super) async fn identify(stream: yamux::Stream) -> Option<(StreamKind, Self)> {
         let mut stream = stream.compat();
-        let kind = tokio::time::timeout(KIND_WITHIN, stream.read_u8()).await.ok()?.ok()?;
+        let kind = tokio::time::timeout(KIND_WITHIN, stream.read_u8())
+            .await
+            .ok()?
+            .ok()?;
         let kind = StreamKind::from_byte(kind)?;
         Some((kind, Self(stream)))
     }

@@ -36,11 +36,15 @@ impl<M: Machine> Attached for Held<M> {
         self.cell.detach(self.owner);
     }
     fn receive(&self, body: Message) -> Result<(), cedge_sync::ProtocolError> {
-        let received = self.cell.as_owner(self.owner, |machine, now| machine.receive(body, now));
+        let received = self
+            .cell
+            .as_owner(self.owner, |machine, now| machine.receive(body, now));
         received.unwrap_or(Ok(()))
     }
     fn next(&self) -> Option<Outgoing> {
-        self.cell.as_owner(self.owner, |machine, _| machine.next_send()).flatten()
+        self.cell
+            .as_owner(self.owner, |machine, _| machine.next_send())
+            .flatten()
     }
     fn value(&self, hash: &cedge_sync::Hash) -> Result<Option<Bytes>, TableError> {
         self.cell.engine().value(hash)
@@ -53,7 +57,9 @@ impl<M: Machine> Attached for Held<M> {
     }
     fn deadline(&self) -> Option<Duration> {
         let now = self.cell.now();
-        self.cell.read(Machine::deadline).map(|at| at.saturating_sub(now))
+        self.cell
+            .read(Machine::deadline)
+            .map(|at| at.saturating_sub(now))
     }
     fn stored(&self) -> futures::future::BoxFuture<'_, Result<(), TableError>> {
         Box::pin(self.cell.stored())
@@ -102,17 +108,27 @@ impl Tables {
         for endpoint in endpoints {
             let name = endpoint.spec().name;
             let writes = matches!(endpoint, Endpoint::Writer(_));
-            if !theirs.tables.iter().any(|t| t.name == name && t.writes != writes) {
+            if !theirs
+                .tables
+                .iter()
+                .any(|t| t.name == name && t.writes != writes)
+            {
                 continue;
             }
             let attached: Box<dyn Attached> = match endpoint {
                 Endpoint::Writer(writer) => {
                     let cell = Arc::clone(writer.cell());
-                    Box::new(Held { owner: cell.attach(Arc::clone(&wake)), cell })
+                    Box::new(Held {
+                        owner: cell.attach(Arc::clone(&wake)),
+                        cell,
+                    })
                 }
                 Endpoint::Reader(reader) => {
                     let cell = Arc::clone(reader.cell());
-                    Box::new(Held { owner: cell.attach(Arc::clone(&wake)), cell })
+                    Box::new(Held {
+                        owner: cell.attach(Arc::clone(&wake)),
+                        cell,
+                    })
                 }
             };
             tables.push((name, attached));
@@ -120,10 +136,17 @@ impl Tables {
         for table in &theirs.tables {
             if !tables.iter().any(|(name, _)| *name == table.name) {
                 let table: String = table.name.chars().take(64).collect();
-                tracing::warn!(peer = theirs.name, table, "asks for a table that it has no part in");
+                tracing::warn!(
+                    peer = theirs.name,
+                    table,
+                    "asks for a table that it has no part in"
+                );
             }
         }
-        Self { list: Arc::new(List(tables)), wake }
+        Self {
+            list: Arc::new(List(tables)),
+            wake,
+        }
     }
 
     /// What came for a table. `false` if there is no such table.
@@ -143,7 +166,11 @@ impl Tables {
 
     /// In how long a table wants to be ticked.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.list.0.iter().filter_map(|(_, table)| table.deadline()).min()
+        self.list
+            .0
+            .iter()
+            .filter_map(|(_, table)| table.deadline())
+            .min()
     }
 
     /// Waits until the disk has what came: a peer that sends faster than the disk writes has to wait.
@@ -162,7 +189,11 @@ impl Drop for List {
 
 impl Sending {
     pub(super) fn of(tables: &Tables) -> Self {
-        Self { tables: tables.clone(), jobs: VecDeque::new(), turn: 0 }
+        Self {
+            tables: tables.clone(),
+            jobs: VecDeque::new(),
+            turn: 0,
+        }
     }
 
     fn list(&self) -> &[(&'static str, Box<dyn Attached>)] {
@@ -214,7 +245,13 @@ impl Sending {
             }
             Outgoing::Value { key, version, hash } => {
                 let value = load(&hash)?;
-                self.jobs.push_back(Job { table, key, version, value, offset: 0 });
+                self.jobs.push_back(Job {
+                    table,
+                    key,
+                    version,
+                    value,
+                    offset: 0,
+                });
                 None
             }
         }
@@ -222,6 +259,9 @@ impl Sending {
 
     fn frame(&self, table: usize, body: Message) -> Body {
         let name = self.list()[table].0.to_owned();
-        Body::Table(TableFrame { table: name, message: Some(body.into()) })
+        Body::Table(TableFrame {
+            table: name,
+            message: Some(body.into()),
+        })
     }
 }

@@ -71,7 +71,12 @@ impl Talk {
         mut ended: oneshot::Receiver<String>,
         shutdown: Shutdown,
     ) -> Closed {
-        let Self { listener, mut speaker, mut end, stop } = self;
+        let Self {
+            listener,
+            mut speaker,
+            mut end,
+            stop,
+        } = self;
         let reason = tokio::select! {
             biased;
             // All of it ends here, so nothing is lost by dropping the others.
@@ -92,12 +97,14 @@ impl Talk {
 }
 
 async fn ending(end: &mut watch::Receiver<Option<Refusal>>) -> Refusal {
-    match end.wait_for(Option::is_some).await {
-        Ok(reason) => {
-            let unsaid = || Refusal::new(RefusalReason::Unavailable, "closed");
-            reason.clone().unwrap_or_else(unsaid)
-        }
-        Err(_) => std::future::pending().await,
+    let reason = end
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|reason| reason.clone());
+    match reason {
+        Some(reason) => reason,
+        None => std::future::pending().await,
     }
 }
 
@@ -149,7 +156,9 @@ impl Listener {
 
     /// Passes a request for renewal on; its answer is said when it comes.
     fn renewal(&self, csr: Vec<u8>) {
-        let Some(renewals) = &self.renewals else { return };
+        let Some(renewals) = &self.renewals else {
+            return;
+        };
         let (answer, answered) = oneshot::channel();
         if renewals.try_send((csr, answer)).is_ok() {
             let control = self.control.clone();
@@ -207,7 +216,11 @@ impl Speaker {
                 break;
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.write(&batch).await }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.write(&batch).await
+        }
     }
 
     async fn say(&mut self, body: Body) -> Result<(), Closed> {
@@ -242,10 +255,15 @@ impl Speaker {
 
     fn next_tick(&self) -> Instant {
         let now = Instant::now();
-        let tick = self.tables.deadline().map_or(now + TICK, |wait| now + wait.min(TICK));
+        let tick = self
+            .tables
+            .deadline()
+            .map_or(now + TICK, |wait| now + wait.min(TICK));
         let speak = self.traffic.spoke() + self.heartbeat;
         let silent = self.traffic.heard() + self.silence;
-        tick.min(speak).min(silent).max(now + Duration::from_millis(1))
+        tick.min(speak)
+            .min(silent)
+            .max(now + Duration::from_millis(1))
     }
 
     async fn tick(&mut self) -> Result<(), Closed> {

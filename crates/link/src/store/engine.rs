@@ -47,14 +47,21 @@ fn failed(error: impl std::fmt::Display) -> TableError {
 impl Engine {
     pub(crate) fn open(path: &Path, cache_size: usize) -> Result<Arc<Self>, OpenError> {
         let shown = path.display().to_string();
-        let file = |cause: Boxed| OpenError::File { path: shown.clone(), cause };
+        let file = |cause: Boxed| OpenError::File {
+            path: shown.clone(),
+            cause,
+        };
         let database = redb::Builder::new()
             .set_cache_size(cache_size)
             .create(path)
             .map_err(|e| file(e.into()))?;
         let found = prepare(&database).map_err(file)?;
         if found > FORMAT {
-            return Err(OpenError::Format { path: shown, found, known: FORMAT });
+            return Err(OpenError::Format {
+                path: shown,
+                found,
+                known: FORMAT,
+            });
         }
         let engine = Arc::new(Self {
             database,
@@ -92,7 +99,11 @@ impl Engine {
         work.stopping = true;
         drop(work);
         self.wake.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }
@@ -110,10 +121,16 @@ impl Engine {
                 .collect();
             let relaxed = saves.iter().all(|(_, _, save)| save.relaxed);
             if !saves.is_empty() || (soft && flush) {
-                let durability = if relaxed && !flush { Durability::None } else { Durability::Immediate };
+                let durability = if relaxed && !flush {
+                    Durability::None
+                } else {
+                    Durability::Immediate
+                };
                 while let Err(error) = self.commit(&saves, durability) {
                     tracing::error!(%error, "the tables of the links cannot be stored");
-                    saves.iter().for_each(|(_, table, _)| table.failed(&error.to_string()));
+                    saves
+                        .iter()
+                        .for_each(|(_, table, _)| table.failed(&error.to_string()));
                     if self.wait_before_retry() {
                         return;
                     }
@@ -151,7 +168,11 @@ impl Engine {
         let dirty = std::mem::take(&mut work.dirty);
         let find = |id: u32| Some((id, Arc::clone(work.tables.get(&id)?)));
         let stopping = work.stopping;
-        (dirty.into_iter().filter_map(find).collect(), flush || stopping, stopping)
+        (
+            dirty.into_iter().filter_map(find).collect(),
+            flush || stopping,
+            stopping,
+        )
     }
 
     /// True if it is time to stop instead.
@@ -247,7 +268,10 @@ impl Engine {
     pub(crate) fn load(&self, id: u32) -> Result<(Meta, Vec<(Key, Record)>), TableError> {
         let load = || -> Result<_, Boxed> {
             let transaction = self.database.begin_read()?;
-            let meta = transaction.open_table(METAS)?.get(id)?.map(|meta| meta_from(meta.value()));
+            let meta = transaction
+                .open_table(METAS)?
+                .get(id)?
+                .map(|meta| meta_from(meta.value()));
             let rows = transaction.open_table(ROWS)?;
             let mut records = Vec::new();
             for row in rows.range((id, "")..(id + 1, ""))? {
@@ -261,14 +285,20 @@ impl Engine {
     }
 
     /// What is stored under a key, with its value.
-    pub(crate) fn get(&self, id: u32, key: &str) -> Result<Option<(Record, Option<Bytes>)>, TableError> {
+    pub(crate) fn get(
+        &self,
+        id: u32,
+        key: &str,
+    ) -> Result<Option<(Record, Option<Bytes>)>, TableError> {
         let get = || -> Result<_, Boxed> {
             let transaction = self.database.begin_read()?;
             let rows = transaction.open_table(ROWS)?;
             let Some(record) = rows.get((id, key))?.and_then(|r| record_from(r.value())) else {
                 return Ok(None);
             };
-            let Some(content) = record.content else { return Ok(Some((record, None))) };
+            let Some(content) = record.content else {
+                return Ok(Some((record, None)));
+            };
             let values = transaction.open_table(VALUES)?;
             let value = values.get(content.hash)?.ok_or("a value is missing")?;
             Ok(Some((record, Some(Bytes::copy_from_slice(value.value())))))
@@ -279,7 +309,9 @@ impl Engine {
     pub(crate) fn value(&self, hash: &Hash) -> Result<Option<Bytes>, TableError> {
         let get = || -> Result<_, Boxed> {
             let values = self.database.begin_read()?.open_table(VALUES)?;
-            Ok(values.get(hash)?.map(|value| Bytes::copy_from_slice(value.value())))
+            Ok(values
+                .get(hash)?
+                .map(|value| Bytes::copy_from_slice(value.value())))
         };
         get().map_err(failed)
     }
@@ -290,7 +322,11 @@ impl Engine {
             let mut peers = BTreeSet::new();
             for name in names.range::<&str>(..)? {
                 let (name, _) = name?;
-                let peer = name.value().split('/').next().and_then(|peer| peer.parse().ok());
+                let peer = name
+                    .value()
+                    .split('/')
+                    .next()
+                    .and_then(|peer| peer.parse().ok());
                 peers.extend(peer);
             }
             Ok(peers.into_iter().collect())

@@ -28,7 +28,12 @@ pub(super) fn meta_to(meta: Meta) -> [u64; 4] {
 }
 
 pub(super) fn meta_from([life, high, doubt_until, doubted]: [u64; 4]) -> Meta {
-    Meta { life, high, doubt_until, doubted }
+    Meta {
+        life,
+        high,
+        doubt_until,
+        doubted,
+    }
 }
 
 /// One byte of flags, the version, then what the flags announce.
@@ -59,7 +64,10 @@ pub(super) fn record_from(bytes: &[u8]) -> Option<Record> {
     if flags & HAS_CONTENT != 0 {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (hash, rest) = rest.split_first_chunk::<32>()?;
-        content = Some(Content { hash: *hash, length: u32::from_le_bytes(*length) });
+        content = Some(Content {
+            hash: *hash,
+            length: u32::from_le_bytes(*length),
+        });
         bytes = rest;
     }
     let held = match flags & HELD {
@@ -67,7 +75,12 @@ pub(super) fn record_from(bytes: &[u8]) -> Option<Record> {
         _ => Some(u64::from_le_bytes(*bytes.first_chunk::<8>()?)),
     };
     let version = u64::from_le_bytes(*version);
-    Some(Record { version, content, settled: flags & SETTLED != 0, held })
+    Some(Record {
+        version,
+        content,
+        settled: flags & SETTLED != 0,
+        held,
+    })
 }
 
 #[cfg(test)]
@@ -76,9 +89,17 @@ mod tests {
 
     #[test]
     fn a_record_reads_as_it_was_written_and_a_cut_one_is_none() {
-        let content = Some(Content { hash: [7; 32], length: 9 });
+        let content = Some(Content {
+            hash: [7; 32],
+            length: 9,
+        });
         for (content, held) in [(None, None), (content, None), (content, Some(12))] {
-            let record = Record { version: 5, content, settled: true, held };
+            let record = Record {
+                version: 5,
+                content,
+                settled: true,
+                held,
+            };
             let bytes = record_to(&record);
             assert_eq!(record_from(&bytes), Some(record));
             assert_eq!(record_from(&bytes[..bytes.len() - 1]), None);
