@@ -6,12 +6,25 @@
 
 use serde_json::Value;
 
+use crate::convert;
 use crate::error::{Errors, FieldError};
 use crate::path::Path;
 use crate::read::Read;
 use crate::registry::Kind;
 
+mod core;
+mod cron;
+mod jobs;
 pub mod metadata;
+mod network;
+mod numbers;
+mod others;
+mod pod;
+mod rbac;
+mod resources;
+pub mod selector;
+mod service;
+mod workloads;
 
 use metadata::{NameRule, path_segment_name};
 
@@ -27,29 +40,112 @@ pub fn validate(
     new: &Value,
     old: Option<&Value>,
 ) -> Vec<FieldError> {
+    let storage = kind.storage();
+    if storage != kind {
+        // Rules are those of the stored form, whichever door an object comes through.
+        let stored = |object: &Value| {
+            let mut stored = object.clone();
+            convert(kind, storage, &mut stored);
+            stored
+        };
+        return validate(storage, subresource, &stored(new), old.map(stored).as_ref());
+    }
     let mut errors = Errors::new();
+    common(kind, new, old, &mut errors);
+    match (subresource, old) {
+        (None | Some("resize" | "ephemeralcontainers"), _) => rules(kind, new, old, &mut errors),
+        (Some("status"), Some(old)) if kind.is("", "Pod") => {
+            pod::validate_status_update(new, old, &mut errors);
+        }
+        _ => {}
+    }
+    errors.0
+}
+
+/// Rules of `metadata`.
+fn common(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("metadata");
     let meta = new.field("metadata");
-    match old {
-        None => {
-            metadata::validate(meta, kind.namespaced, name_rule(kind), &path, &mut errors);
+    let Some(old) = old else {
+        return metadata::validate(meta, kind.namespaced, name_rule(kind), &path, errors);
+    };
+    let before = old.field("metadata");
+    metadata::validate(meta, kind.namespaced, path_segment_name, &path, errors);
+    metadata::validate_update(meta, before, &path, errors);
+    metadata::validate_update(meta, before, &path, errors);
+}
+
+/// Rules of everything else.
+fn rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    match (kind.group, kind.kind) {
+        ("", "Pod") => match old {
+            None => pod::validate_create(new, errors),
+            Some(old) => pod::validate_update(new, old, errors),
+        },
+        ("", "PodTemplate") => {
+            pod::validate_template(new.field("template"), &Path::root("template"), errors);
         }
-        Some(old) => {
-            let before = old.field("metadata");
-            metadata::validate(meta, kind.namespaced, path_segment_name, &path, &mut errors);
-            metadata::validate_update(meta, before, &path, &mut errors);
-            metadata::validate_update(meta, before, &path, &mut errors);
+        ("", "Service") => service::validate(new, old, errors),
+        ("", "ReplicationController") => workloads::replication_controller(new, errors),
+        ("", name) => core_rules(name, new, old, errors),
+        ("apps", "Deployment") => workloads::deployment(new, old, errors),
+        ("apps", "ReplicaSet") => workloads::replica_set(new, old, errors),
+        ("apps", "DaemonSet") => workloads::daemon_set(new, old, errors),
+        ("apps", "StatefulSet") => workloads::stateful_set(new, old, errors),
+        ("batch", "Job") => jobs::job(new, old, errors),
+        ("batch", "CronJob") => jobs::cron_job(new, old, errors),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            rbac::role(new, kind.namespaced, errors);
         }
+        ("rbac.authorization.k8s.io", _) => rbac::binding(new, old, kind.namespaced, errors),
+        ("networking.k8s.io", "Ingress") => network::ingress(new, errors),
+        ("networking.k8s.io", "NetworkPolicy") => network::network_policy(new, errors),
+        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(new, old, errors),
+        _ => other_rules(kind, new, old, errors),
     }
-    let _ = subresource;
-    errors.0
+}
+
+fn core_rules(name: &str, new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    match name {
+        "Node" => core::node(new, old, errors),
+        "ConfigMap" => core::config_map(new, old, errors),
+        "Secret" => core::secret(new, old, errors),
+        "Event" => core::event(new, errors),
+        "Endpoints" => core::endpoints(new, errors),
+        "PersistentVolumeClaim" => core::claim(new, old, errors),
+        "PersistentVolume" => core::volume(new, errors),
+        "LimitRange" => core::limit_range(new, errors),
+        "ResourceQuota" => core::quota(new, errors),
+        _ => {}
+    }
+}
+
+fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    match (kind.group, kind.kind) {
+        ("scheduling.k8s.io", "PriorityClass") => others::priority_class(new, old, errors),
+        ("node.k8s.io", "RuntimeClass") => others::runtime_class(new, old, errors),
+        ("coordination.k8s.io", "Lease") => others::lease(new, errors),
+        ("policy", "PodDisruptionBudget") => others::disruption_budget(new, errors),
+        ("autoscaling", "HorizontalPodAutoscaler") => others::autoscaler(new, errors),
+        ("storage.k8s.io", "StorageClass") => others::storage_class(new, old, errors),
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+        ) => others::webhooks(new, errors),
+        _ => {}
+    }
 }
 
 /// How objects of a kind may be named.
 fn name_rule(kind: &Kind) -> NameRule {
     match (kind.group, kind.kind) {
         ("", "Namespace") => metadata::label_name,
+        ("", "Service") => metadata::dns1035_name,
+        ("apps", "StatefulSet") => metadata::label_name,
         ("rbac.authorization.k8s.io", _) => path_segment_name,
         _ => metadata::subdomain_name,
     }
 }
+
+#[cfg(test)]
+mod tests;

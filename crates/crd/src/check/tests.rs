@@ -136,7 +136,7 @@ fn schemas_must_be_structural() {
         ),
         (
             json!({"type": "object", "properties": {"a": {"type": "integer", "default": "x"}}}),
-            "spec.validation.openAPIV3Schema.properties[a].default: Invalid value: \"string\": .default in body must be of type integer: \"string\"",
+            "spec.validation.openAPIV3Schema.properties[a].default: Invalid value: \"string\":  in body must be of type integer: \"string\"",
         ),
         (
             json!({"type": "object", "properties": {"l": {"type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object"}}}}),

@@ -1,0 +1,273 @@
+//! Small kinds of many groups.
+
+use serde_json::Value;
+
+use super::numbers::{at_most_all, int_or_percent};
+use super::{metadata, pod, resources, selector};
+use crate::error::Errors;
+use crate::formats;
+use crate::path::Path;
+use crate::read::Read;
+
+/// Highest priority that users may give.
+const PRIORITY_MAX: i64 = 1_000_000_000;
+/// Priorities that Kubernetes itself makes.
+const SYSTEM: [(&str, i64); 2] = [
+    ("system-node-critical", 2_000_001_000),
+    ("system-cluster-critical", 2_000_000_000),
+];
+
+pub(super) fn priority_class(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let value = new.int("value").unwrap_or(0);
+    let policy = Path::root("preemptionPolicy");
+    if let Some(old) = old {
+        if value != old.int("value").unwrap_or(0) {
+            errors.forbidden(&Path::root("value"), "may not be changed in an update.");
+        }
+        let before = old.field("preemptionPolicy");
+        return metadata::immutable(new.field("preemptionPolicy"), before, &policy, errors);
+    }
+    let name = new["metadata"].text("name");
+    if name.starts_with("system-") {
+        if !SYSTEM.contains(&(name, value)) || new.flag("globalDefault") {
+            let meta = Path::root("metadata");
+            let why = format!("{name} is not a known system priority class");
+            let detail = format!(
+                "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
+            );
+            errors.forbidden(&meta.child("name"), detail);
+        }
+    } else if value > PRIORITY_MAX {
+        let detail = format!("maximum allowed value of a user defined priority is {PRIORITY_MAX}");
+        errors.forbidden(&Path::root("value"), detail);
+    }
+    let text = new.text("preemptionPolicy");
+    if !matches!(text, "" | "PreemptLowerPriority" | "Never") {
+        errors.not_supported(&policy, text, &["PreemptLowerPriority", "Never"]);
+    }
+}
+
+pub(super) fn runtime_class(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let path = Path::root("handler");
+    let handler = new.text("handler");
+    if let Some(old) = old {
+        return metadata::immutable(new.field("handler"), old.field("handler"), &path, errors);
+    }
+    if handler.is_empty() {
+        errors.required(&path, "");
+    } else {
+        errors.invalid_all(&path, handler, formats::dns_label(handler));
+    }
+    let overhead = new.at("overhead.podFixed");
+    if overhead.is_object() {
+        let limits = serde_json::json!({"limits": overhead});
+        resources::validate(&limits, &Path::root("overhead"), errors);
+    }
+    let scheduling = new.field("scheduling");
+    let path = Path::root("scheduling");
+    metadata::labels(
+        scheduling.field("nodeSelector"),
+        &path.child("nodeSelector"),
+        errors,
+    );
+    pod::tolerations(
+        scheduling.items("tolerations"),
+        &path.child("tolerations"),
+        errors,
+    );
+}
+
+pub(super) fn lease(new: &Value, errors: &mut Errors) {
+    let path = Path::root("spec");
+    let spec = new.field("spec");
+    if let Some(seconds) = spec.int("leaseDurationSeconds").filter(|s| *s <= 0) {
+        errors.invalid(
+            &path.child("leaseDurationSeconds"),
+            seconds,
+            "must be greater than 0",
+        );
+    }
+    if let Some(count) = spec.int("leaseTransitions").filter(|c| *c < 0) {
+        errors.invalid(&path.child("leaseTransitions"), count, super::NOT_NEGATIVE);
+    }
+}
+
+pub(super) fn disruption_budget(new: &Value, errors: &mut Errors) {
+    let path = Path::root("spec");
+    let spec = new.field("spec");
+    if spec.has("minAvailable") && spec.has("maxUnavailable") {
+        let detail = "minAvailable and maxUnavailable cannot be both set";
+        errors.invalid(&path, spec.clone(), detail);
+    }
+    for name in ["minAvailable", "maxUnavailable"] {
+        let amount = spec.field(name);
+        if !amount.is_null() {
+            int_or_percent(amount, &path.child(name), errors);
+            at_most_all(amount, &path.child(name), errors);
+        }
+    }
+    selector::validate(spec.field("selector"), &path.child("selector"), errors);
+    let policies = ["AlwaysAllow", "IfHealthyBudget"];
+    super::numbers::one_of_if_given(spec, "unhealthyPodEvictionPolicy", &policies, &path, errors);
+}
+
+pub(super) fn autoscaler(new: &Value, errors: &mut Errors) {
+    let path = Path::root("spec");
+    let spec = new.field("spec");
+    let (min, max) = (
+        spec.int("minReplicas"),
+        spec.int("maxReplicas").unwrap_or(0),
+    );
+    if let Some(min) = min.filter(|min| *min < 1) {
+        let detail = "must be greater than or equal to 1";
+        errors.invalid(&path.child("minReplicas"), min, detail);
+    }
+    let place = path.child("maxReplicas");
+    match max {
+        0 => errors.required(&place, "must be set and greater than 0"),
+        ..0 => errors.invalid(&place, max, "must be greater than or equal to 1"),
+        _ => {}
+    }
+    if min.is_some_and(|min| max < min) {
+        errors.invalid(
+            &place,
+            max,
+            "must be greater than or equal to `minReplicas`",
+        );
+    }
+    let target = spec.field("scaleTargetRef");
+    let place = path.child("scaleTargetRef");
+    for name in ["kind", "name"] {
+        match target.text(name) {
+            "" => errors.required(&place.child(name), ""),
+            text => errors.invalid_all(&place.child(name), text, formats::path_segment(text)),
+        }
+    }
+    let place = path.child("metrics");
+    for (i, metric) in spec.items("metrics").iter().enumerate() {
+        self::metric(metric, &place.index(i), errors);
+    }
+}
+
+fn metric(metric: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const TYPES: [&str; 5] = [
+        "ContainerResource",
+        "External",
+        "Object",
+        "Pods",
+        "Resource",
+    ];
+    const PLACES: [&str; 5] = [
+        "containerResource",
+        "external",
+        "object",
+        "pods",
+        "resource",
+    ];
+    let kind = metric.text("type");
+    if kind.is_empty() {
+        errors.required(&path.child("type"), "must specify a metric source type");
+    }
+    let Some(at) = TYPES.iter().position(|t| *t == kind) else {
+        return errors.not_supported(&path.child("type"), kind, &TYPES);
+    };
+    let place = PLACES[at];
+    if !metric.has(place) {
+        let detail = format!(
+            "must populate information for the given metric source (only {place} is allowed for {kind})"
+        );
+        let detail = if metric.as_object().is_some_and(|m| m.len() > 1) {
+            format!("must populate the given metric source only ({detail})")
+        } else {
+            "must populate information for the given metric source".to_owned()
+        };
+        errors.required(&path.child(place), &detail);
+    }
+}
+
+pub(super) fn storage_class(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    if let Some(old) = old {
+        for name in [
+            "parameters",
+            "provisioner",
+            "reclaimPolicy",
+            "volumeBindingMode",
+        ] {
+            metadata::immutable(new.field(name), old.field(name), &Path::root(name), errors);
+        }
+        return;
+    }
+    let provisioner = new.text("provisioner");
+    let path = Path::root("provisioner");
+    if provisioner.is_empty() {
+        errors.required(&path, "");
+    } else {
+        let lower = provisioner.to_lowercase();
+        errors.invalid_all(&path, &lower, formats::label_key(&lower));
+    }
+    let policy = new.text("reclaimPolicy");
+    if !matches!(policy, "" | "Delete" | "Retain") {
+        errors.not_supported(&Path::root("reclaimPolicy"), policy, &["Delete", "Retain"]);
+    }
+    let mode = new.text("volumeBindingMode");
+    let path = Path::root("volumeBindingMode");
+    if mode.is_empty() {
+        errors.required(&path, "");
+    } else if !matches!(mode, "Immediate" | "WaitForFirstConsumer") {
+        errors.not_supported(&path, mode, &["Immediate", "WaitForFirstConsumer"]);
+    }
+}
+
+/// Webhook configurations: what makes a webhook callable at all.
+pub(super) fn webhooks(new: &Value, errors: &mut Errors) {
+    let path = Path::root("webhooks");
+    let mut names = std::collections::HashSet::new();
+    for (i, hook) in new.items("webhooks").iter().enumerate() {
+        let at = path.index(i);
+        let name = hook.text("name");
+        webhook_name(name, &at.child("name"), errors);
+        if !names.insert(name) {
+            errors.duplicate(&at.child("name"), name);
+        }
+        let config = hook.field("clientConfig");
+        if config.has("url") == config.has("service") {
+            let detail = "exactly one of url or service is required";
+            errors.required(&at.child("clientConfig"), detail);
+        }
+        webhook_versions(hook, &at.child("admissionReviewVersions"), errors);
+        let effects = hook.text("sideEffects");
+        if effects.is_empty() {
+            let detail = "must specify one of None, NoneOnDryRun";
+            errors.required(&at.child("sideEffects"), detail);
+        } else if !matches!(effects, "None" | "NoneOnDryRun") {
+            errors.not_supported(&at.child("sideEffects"), effects, &["None", "NoneOnDryRun"]);
+        }
+        if let Some(seconds) = hook.int("timeoutSeconds").filter(|s| !(1..=30).contains(s)) {
+            let detail = "the timeout value must be between 1 and 30 seconds";
+            errors.invalid(&at.child("timeoutSeconds"), seconds, detail);
+        }
+    }
+}
+
+fn webhook_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    if name.is_empty() {
+        return errors.required(path, "");
+    }
+    let wrong = formats::dns_subdomain(name);
+    if !wrong.is_empty() {
+        errors.invalid(path, name, wrong.join(","));
+    } else if name.split('.').count() < 3 {
+        let detail = "should be a domain with at least three segments separated by dots";
+        errors.invalid(path, name, detail);
+    }
+}
+
+fn webhook_versions(hook: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let versions = hook.items("admissionReviewVersions");
+    if versions.is_empty() {
+        errors.required(path, "must specify one of v1, v1beta1");
+    } else if !versions.iter().any(|v| v == "v1" || v == "v1beta1") {
+        let detail = "must include at least one of v1, v1beta1";
+        errors.invalid(path, versions.to_vec(), detail);
+    }
+}
