@@ -66,7 +66,7 @@ pub(crate) fn is_terminal(pod: &Pod, memory: &Memory) -> bool {
 /// How long the pod may still be active; zero when it is past that.
 pub(crate) fn deadline_in(pod: &Pod, memory: &Memory, now: Now) -> Option<Duration> {
     let secs = pod.spec.as_ref()?.active_deadline_seconds?;
-    let started = started_at(pod, memory)?.0;
+    let started = started_at(pod, memory).map_or(now.wall, |t| t.0);
     let ends = started
         .checked_add(jiff::SignedDuration::from_secs(secs))
         .ok()?;

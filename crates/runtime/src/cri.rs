@@ -209,6 +209,9 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// Where to write what goes to a container's standard input.
     fn stdin_path(&self, id: &ContainerId) -> Result<PathBuf, Error>;
 
+    /// The directory in which a pod's volumes are to be made: its processes can reach it.
+    fn volumes_dir(&self, uid: &str) -> PathBuf;
+
     /// What a container uses.
     fn usage<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Usage, Error>>;
 

@@ -121,12 +121,6 @@ impl ProcessRuntime {
         self.isolation
     }
 
-    /// The directory of a pod in which its volumes may be made: its processes can reach it.
-    #[must_use]
-    pub fn volumes_dir(&self, uid: &str) -> PathBuf {
-        self.layout.open_pod(uid).join("volumes")
-    }
-
     fn shim(&self, word: &str, dir: &Path) -> Command {
         let mut command = Command::new(&self.options.shim);
         command.arg(SUBCOMMAND).arg(word).arg(dir).env_clear();
@@ -236,6 +230,10 @@ impl Runtime for ProcessRuntime {
 
     fn stdin_path(&self, id: &ContainerId) -> Result<PathBuf, Error> {
         Ok(self.files(id)?.stdin())
+    }
+
+    fn volumes_dir(&self, uid: &str) -> PathBuf {
+        self.layout.open_pod(uid).join("volumes")
     }
 
     fn usage<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Usage, Error>> {

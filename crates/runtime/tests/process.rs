@@ -138,6 +138,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         let _ = cedge_runtime::power_off(&self.options.data_dir);
         let _ = fs::remove_dir_all(&self.dir);
+        // Without mounts, as root: volumes and working directories lie outside of the data directory.
+        let open = self.runtime.volumes_dir("u1");
+        let _ = fs::remove_dir_all(open.ancestors().nth(2).unwrap());
     }
 }
 
@@ -210,10 +213,15 @@ async fn the_environment_is_cleared() {
 #[tokio::test]
 async fn no_descriptor_of_ours_leaks_into_a_container() {
     let lab = Lab::new().await;
-    assert_eq!(
-        lab.run("ls /proc/$$/fd | tr '\\n' ' '").await.trim(),
-        "0 1 2"
-    );
+    let mut config = shell("");
+    config.argv = vec!["sleep".into(), "300".into()];
+    let id = lab.create(config).await;
+    lab.runtime.start_container(&id).await.unwrap();
+    let pid = cedge_runtime::belongings(&lab.options.data_dir).unwrap()[0].processes[0];
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let mut open: Vec<_> = open.map(|e| e.unwrap().file_name()).collect();
+    open.sort();
+    assert_eq!(open, ["0", "1", "2"]);
 }
 
 #[tokio::test]
@@ -500,6 +508,26 @@ fn volume(lab: &Lab, name: &str, target: &str) -> VolumeMount {
         target: target.into(),
         read_only: false,
     }
+}
+
+#[tokio::test]
+async fn what_this_machine_permits_is_found_out() {
+    let lab = Lab::new().await;
+    let can = |args: &[&str]| {
+        let run = std::process::Command::new("unshare")
+            .args(args)
+            .arg("true")
+            .output();
+        run.is_ok_and(|o| o.status.success())
+    };
+    let expected = if is_root() && can(&["--mount"]) {
+        Mounts::Private
+    } else if can(&["--user", "--mount"]) {
+        Mounts::UserNamespace
+    } else {
+        Mounts::None
+    };
+    assert_eq!(lab.runtime.isolation().mounts, expected);
 }
 
 #[tokio::test]

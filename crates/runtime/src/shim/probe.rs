@@ -17,7 +17,14 @@ const NOBODY: u32 = 65_534;
 /// Prints what is permitted as JSON. `dir` is an empty directory to try it in.
 pub(super) fn main(dir: &Path) -> ExitCode {
     let users = nix::unistd::geteuid().is_root() && works(change_user);
-    let can = |mounts| works(|| rootfs::enter(dir, &empty(dir, mounts)));
+    let (root, work) = (dir.join("root"), dir.join("work"));
+    let can = |mounts| {
+        works(|| {
+            std::fs::create_dir_all(&root)?;
+            std::fs::create_dir_all(&work)?;
+            rootfs::enter(&root, &empty(&work, mounts))
+        })
+    };
     let mounts = if users && can(Mounts::Private) {
         Mounts::Private
     } else if can(Mounts::UserNamespace) {
@@ -52,12 +59,12 @@ fn change_user() -> io::Result<()> {
     Ok(setresuid(uid, uid, uid)?)
 }
 
-fn empty(dir: &Path, mounts: Mounts) -> Spec {
+fn empty(work: &Path, mounts: Mounts) -> Spec {
     Spec {
         argv: Vec::new(),
         env: Vec::new(),
         cwd: None,
-        work: dir.to_owned(),
+        work: work.to_owned(),
         binds: Vec::new(),
         masks: Vec::new(),
         mounts,

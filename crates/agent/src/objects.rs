@@ -1,0 +1,121 @@
+//! The ConfigMaps and Secrets that our pods refer to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use tokio::sync::watch;
+
+use crate::tables::{Handover, TableError};
+
+#[derive(Debug)]
+pub(crate) struct Objects {
+    handover: Arc<dyn Handover>,
+    changes: watch::Sender<u64>,
+}
+
+/// What a ConfigMap or a Secret holds.
+pub(crate) type Content = BTreeMap<String, Vec<u8>>;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    ConfigMap,
+    Secret,
+}
+
+/// Why there is no content. The text is what the kubelet says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{kind} \"{name}\" not found")]
+    Missing { kind: &'static str, name: String },
+    #[error("{kind} \"{name}\" cannot be read")]
+    Unreadable {
+        kind: &'static str,
+        name: String,
+        #[source]
+        cause: serde_json::Error,
+    },
+    #[error("{kind} \"{name}\" cannot be read")]
+    Table {
+        kind: &'static str,
+        name: String,
+        #[source]
+        cause: TableError,
+    },
+}
+
+impl Objects {
+    pub(crate) fn new(handover: Arc<dyn Handover>) -> Self {
+        Self {
+            handover,
+            changes: watch::channel(0).0,
+        }
+    }
+
+    /// Notes every change; the values themselves are read when they are needed.
+    pub(crate) async fn follow(&self) -> Result<(), TableError> {
+        loop {
+            let change = self.handover.next_change().await;
+            self.changes.send_modify(|n| *n += 1);
+            self.handover.done(&change.key, change.version).await?;
+        }
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn content(&self, kind: Kind, ns: &str, name: &str) -> Result<Content, Error> {
+        let (folder, word) = match kind {
+            Kind::ConfigMap => ("configmaps", "configmap"),
+            Kind::Secret => ("secrets", "secret"),
+        };
+        let name = name.to_owned();
+        let found = self.handover.get(&format!("{folder}/{ns}/{name}"));
+        let bytes = match found {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(Error::Missing { kind: word, name }),
+            Err(cause) => {
+                return Err(Error::Table {
+                    kind: word,
+                    name,
+                    cause,
+                });
+            }
+        };
+        let content = match kind {
+            Kind::ConfigMap => serde_json::from_slice(&bytes).map(of_config_map),
+            Kind::Secret => serde_json::from_slice(&bytes).map(of_secret),
+        };
+        content.map_err(|cause| Error::Unreadable {
+            kind: word,
+            name,
+            cause,
+        })
+    }
+}
+
+fn of_config_map(object: ConfigMap) -> Content {
+    let text = object
+        .data
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k, v.into_bytes()));
+    let binary = object
+        .binary_data
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k, v.0));
+    text.chain(binary).collect()
+}
+
+fn of_secret(object: Secret) -> Content {
+    let binary = object.data.into_iter().flatten().map(|(k, v)| (k, v.0));
+    let text = object
+        .string_data
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k, v.into_bytes()));
+    binary.chain(text).collect()
+}

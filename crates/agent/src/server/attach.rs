@@ -1,0 +1,101 @@
+//! `kubectl attach`: what a container says from now on, and its standard input if it keeps one open. Both of its output
+//! streams come as one: they are read back from its log.
+
+use std::sync::Arc;
+
+use cedge_pod_lifecycle::ContainerId;
+use cedge_runtime::logs::{Wanted, send};
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::channels::{self, STDIN, STDOUT, Socket, framed};
+use super::query::Query;
+use super::{Answer, Refused, Target};
+use crate::Node;
+
+pub(super) async fn answer(
+    node: &Arc<Node>,
+    target: &Target,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Answer, Refused> {
+    let id = target.running(node).await?;
+    let stdin = query.flag("stdin") || query.flag("input");
+    let keeps =
+        super::containers(&target.pod).any(|c| c.name == target.container && c.stdin == Some(true));
+    if stdin && !keeps {
+        let words = format!(
+            "container {:?} has no standard input (stdin: true is not set)",
+            target.container
+        );
+        return Err(Refused(StatusCode::BAD_REQUEST, words));
+    }
+    let node_ = Arc::clone(node);
+    channels::accept(node, request, move |socket| async move {
+        if let Err(error) = session(&node_, &id, stdin, socket).await {
+            tracing::debug!(%error, "an attached client is gone");
+        }
+    })
+}
+
+async fn session(
+    node: &Node,
+    id: &ContainerId,
+    stdin: bool,
+    mut socket: Socket,
+) -> Result<(), BoxError> {
+    let (to, mut output) = mpsc::channel(16);
+    let wanted = Wanted {
+        follow: true,
+        tail: Some(0),
+        ..Wanted::default()
+    };
+    let (runtime, own) = (Arc::clone(&node.runtime), id.clone());
+    let ended = async move { runtime.wait(&own).await }.boxed();
+    let path = node.runtime.log_path(id)?;
+    let reading = cedge_tasks::spawn("attach/output", send(path, wanted, ended, to));
+    let mut input = match stdin {
+        true => Some(
+            tokio::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(node.runtime.stdin_path(id)?)
+                .await?,
+        ),
+        false => None,
+    };
+    loop {
+        tokio::select! {
+            biased;
+            piece = output.recv() => match piece {
+                Some(Ok(bytes)) => socket.send(Message::binary(framed(STDOUT, &bytes))).await?,
+                Some(Err(error)) => return Err(error.into()),
+                None => break,
+            },
+            message = socket.next() => match message {
+                Some(Ok(Message::Binary(bytes))) => {
+                    if let (Some(input), Some((&STDIN, text))) = (&mut input, bytes.split_first()) {
+                        input.write_all(text).await?;
+                        input.flush().await?;
+                    }
+                }
+                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => {
+                    reading.abort();
+                    return Ok(());
+                }
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+    socket
+        .send(Message::binary(channels::outcome(Ok(0))))
+        .await?;
+    socket.close(None).await?;
+    Ok(())
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
