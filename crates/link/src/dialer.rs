@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cedge_pki::PeerCertificate;
+use cedge_pki::authority::LEAF_LIFETIME;
 use cedge_tasks::{Backoff, Shutdown, clock};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -21,7 +22,7 @@ use crate::{
 
 /// How long the parent may take to sign.
 const RENEW_WITHIN: Duration = Duration::from_secs(30);
-/// After a refused renewal, so long until the next.
+/// So long from one request for renewal to the next.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Whether a renewal is due is looked at so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
@@ -122,6 +123,10 @@ pub struct Dialer {
     tables: Vec<Endpoint>,
     renewed: mpsc::Sender<Renewed>,
     shared: Arc<Shared>,
+    /// For how long the parent gives certificates, in seconds.
+    lifetime: i64,
+    /// When a renewal was asked for last.
+    asked_at: Option<Instant>,
 }
 
 /// What the rest of the program sees of the uplink. Cheap to clone.
@@ -164,6 +169,8 @@ impl Dialer {
                 tables,
                 renewed,
                 shared,
+                lifetime: LEAF_LIFETIME.as_secs(),
+                asked_at: None,
             },
             handle,
         )
@@ -310,22 +317,20 @@ impl Dialer {
             parent_name: hello.name.clone(),
             clock_ahead: clock::now().as_second().saturating_sub(hello.clock),
         });
-        let mut refused_at: Option<Instant> = None;
         let closed = loop {
             // Which time it is, the parent says: it will judge the certificate (I9).
             let now = hello
                 .clock
                 .saturating_add(began.elapsed().as_secs().cast_signed());
-            let due_in = self.credentials.renew_in(now);
-            let patience = refused_at.map_or(Duration::ZERO, |at| {
+            let patience = self.asked_at.map_or(Duration::ZERO, |at| {
                 RENEW_AGAIN_AFTER.saturating_sub(at.elapsed())
             });
-            let wait = due_in.max(patience);
+            let wait = self.credentials.renew_in(now, self.lifetime).max(patience);
             if wait.is_zero() {
-                refused_at = None;
-                if let Err(refusal) = self.renewal(renew).await {
-                    tracing::warn!(%refusal, "the parent does not renew our certificate");
-                    refused_at = Some(Instant::now());
+                match self.renewal(renew).await {
+                    // The parent's own idea of how long a certificate lasts may be another one than ours.
+                    Ok(()) => self.lifetime = self.credentials.left_at(now),
+                    Err(refusal) => tracing::warn!(%refusal, "our certificate was not renewed"),
                 }
                 continue;
             }
@@ -347,6 +352,7 @@ impl Dialer {
             .credentials
             .request()
             .map_err(|e| broken(e.to_string()))?;
+        self.asked_at = Some(Instant::now());
         let (answer, answered) = oneshot::channel();
         let gone = || Refusal::new(RefusalReason::Unavailable, "the link was lost meanwhile");
         renew.send((csr, answer)).await.map_err(|_| gone())?;

@@ -293,9 +293,18 @@ impl Reader {
 
     /// The record of a key is to come to the user again.
     pub fn again(&mut self, key: &Key) {
-        let Some(row) = self.rows.get(key) else { return };
+        let Some(row) = self.rows.get(key) else {
+            return;
+        };
         let (record, durable) = (row.record, self.journal.is_durable(row.ticket));
-        self.store(key, Record { settled: false, ..record }, true);
+        self.store(
+            key,
+            Record {
+                settled: false,
+                ..record
+            },
+            true,
+        );
         if durable {
             self.events.changed.push(Key::clone(key));
         }

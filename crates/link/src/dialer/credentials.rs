@@ -63,15 +63,17 @@ impl Credentials {
         Ok(PeerCertificate::parse(&CertificateDer::from(&leaf[..]))?)
     }
 
-    /// In how long to renew, if the time is `now`: when two thirds of the validity are over.
-    pub(super) fn renew_in(&self, now: i64) -> Duration {
-        let Ok(leaf) = self.leaf() else {
-            return Duration::MAX;
-        };
-        let (from, until) = (leaf.not_before.as_second(), leaf.not_after.as_second());
-        let due = until.saturating_sub(until.saturating_sub(from) / 3);
-        let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
-        Duration::from_secs(wait)
+    /// How long the certificate is valid from `now` on, in seconds.
+    pub(super) fn left_at(&self, now: i64) -> i64 {
+        self.leaf()
+            .map_or(0, |leaf| leaf.not_after.as_second().saturating_sub(now))
+    }
+
+    /// In how long to renew, if the time is `now` and certificates are given for `lifetime` seconds: when two thirds of
+    /// it are over. (What a certificate itself says of its beginning lies long before it was given, see I9.)
+    pub(super) fn renew_in(&self, now: i64, lifetime: i64) -> Duration {
+        let wait = self.left_at(now).saturating_sub(lifetime / 3);
+        Duration::from_secs(u64::try_from(wait).unwrap_or(0))
     }
 
     /// Uses a new certificate, if it is for our key.

@@ -156,7 +156,7 @@ impl Parent {
             store,
             denied: Mutex::default(),
             sessions: sender,
-            lifetime: Mutex::new(SignedDuration::from_hours(24)),
+            lifetime: Mutex::new(SignedDuration::from_hours(24 * 365)),
             renewals: AtomicU64::new(0),
             only_up: Mutex::new(false),
         });

@@ -215,6 +215,8 @@ impl Writer {
             session.bits = bits;
             session.compared_high = self.meta.high;
             session.comparing = !same;
+            // A welcome that says so is the end of the round.
+            session.settled = same;
         }
         let sums = if same {
             Vec::new()
