@@ -180,7 +180,11 @@ impl Reflector {
             if ended {
                 return Ok(());
             }
-            self.take(&line, from, &mut listing)?;
+            match self.take(&line, from, &mut listing) {
+                // A server whose etcd cannot tell its progress says so only here.
+                Err(Error::Told(_)) if listing.is_some() => return Err(Error::NoStreaming),
+                taken => taken?,
+            }
         }
     }
 

@@ -114,6 +114,15 @@ async fn half_a_streamed_list_deletes_nothing_and_is_begun_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_finish_a_streamed_list_is_asked_for_pages() {
+    let told = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500}}\n".to_owned();
+    let page = serde_json::json!({"metadata": {"resourceVersion": "9"}, "items": null});
+    let (_, asked) = run(&[(200, told), (200, page.to_string())], 3).await;
+    assert!(asked[1].contains("limit="), "{asked:?}");
+    assert!(asked[2].contains("resourceVersion=9"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
     let refused = (422, "{\"kind\":\"Status\",\"code\":422}".to_owned());
     let item = |name: &str| serde_json::json!({"metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": "1"}});

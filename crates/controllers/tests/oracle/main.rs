@@ -1,0 +1,12 @@
+//! Our controllers on a real kube-apiserver that runs without its own.
+//!
+//! `CEDGE_ORACLE` (or `KUBEBUILDER_ASSETS`) names the folder with `kube-apiserver`; `etcd` is taken from there or from
+//! the path. Without them each test says why it is skipped. A kubelet is played by a task that writes statuses.
+
+mod garbage;
+mod jobs;
+mod kubelet;
+mod nodes;
+mod rollout;
+mod server;
+mod world;

@@ -1,0 +1,167 @@
+//! Deployments and ReplicaSets.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, condition, run};
+
+fn deployment(image: &str, replicas: i32) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "c", "image": image}]}}}})
+}
+
+fn is_done(object: &Value, replicas: i32) -> bool {
+    let status = &object["status"];
+    status["observedGeneration"] == object["metadata"]["generation"]
+        && ["replicas", "updatedReplicas", "availableReplicas"]
+            .iter()
+            .all(|f| status[f] == replicas)
+        && condition(object, "Progressing").is_some_and(|c| c["reason"] == "NewReplicaSetAvailable")
+        && condition(object, "Available").is_some_and(|c| c["status"] == "True")
+}
+
+fn revision(object: &Value) -> &Value {
+    &object["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+}
+
+fn image(image: &str) -> Value {
+    json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}})
+}
+
+fn active(sets: &[Value]) -> Vec<&str> {
+    let active = sets.iter().filter(|s| s["spec"]["replicas"] != 0);
+    active
+        .map(|s| s["metadata"]["name"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_deployment_rolls_out_rolls_back_scales_and_pauses() {
+    run(async |world: &World| {
+        world.namespace("rollout").await;
+        let deployments = world.api("apps/v1", "Deployment", "deployments", "rollout");
+        let sets = world.api("apps/v1", "ReplicaSet", "replicasets", "rollout");
+        deployments.create(deployment("a", 3)).await;
+        deployments
+            .until("web", |d| is_done(d, 3) && revision(d) == "1")
+            .await;
+        let original = active(&sets.list().await)[0].to_owned();
+
+        deployments.patch("web", image("b")).await;
+        deployments
+            .until("web", |d| is_done(d, 3) && revision(d) == "2")
+            .await;
+        let both = sets
+            .until_all("one active set", |s| active(s).len() == 1)
+            .await;
+        assert_ne!(active(&both), [original.as_str()]);
+
+        deployments.patch("web", image("a")).await;
+        deployments
+            .until("web", |d| is_done(d, 3) && revision(d) == "3")
+            .await;
+        let again = sets
+            .until_all("the first set again", |s| active(s) == [original.as_str()])
+            .await;
+        assert_eq!(again.len(), 2, "a template that returns uses its set again");
+
+        deployments
+            .patch("web", json!({"spec": {"paused": true}}))
+            .await;
+        deployments.patch("web", image("c")).await;
+        deployments
+            .patch("web", json!({"spec": {"replicas": 5}}))
+            .await;
+        let paused = deployments
+            .until("web", |d| d["status"]["availableReplicas"] == 5)
+            .await;
+        assert_eq!(
+            condition(&paused, "Progressing").unwrap()["reason"],
+            "DeploymentPaused"
+        );
+        assert_eq!(
+            sets.list().await.len(),
+            2,
+            "nothing is rolled out while paused"
+        );
+        deployments
+            .patch("web", json!({"spec": {"paused": false}}))
+            .await;
+        deployments
+            .until("web", |d| is_done(d, 5) && revision(d) == "4")
+            .await;
+
+        deployments
+            .0
+            .delete("web", &Default::default())
+            .await
+            .unwrap();
+        world
+            .pods("rollout")
+            .until_all("no pods", <[Value]>::is_empty)
+            .await;
+        sets.until_all("no sets", <[Value]>::is_empty).await;
+    });
+}
+
+#[test]
+fn a_recreated_deployment_never_runs_two_versions() {
+    run(async |world: &World| {
+        world.namespace("recreate").await;
+        let deployments = world.api("apps/v1", "Deployment", "deployments", "recreate");
+        let mut web = deployment("a", 2);
+        web["spec"]["strategy"] = json!({"type": "Recreate"});
+        deployments.create(web).await;
+        deployments.until("web", |d| is_done(d, 2)).await;
+        deployments.patch("web", image("b")).await;
+        deployments
+            .until("web", |d| is_done(d, 2) && revision(d) == "2")
+            .await;
+        let pods = world.pods("recreate").list().await;
+        assert!(
+            pods.iter()
+                .all(|p| p["spec"]["containers"][0]["image"] == "b")
+        );
+    });
+}
+
+#[test]
+fn a_replica_set_adopts_what_it_selects_and_replaces_what_is_deleted() {
+    run(async |world: &World| {
+        world.namespace("adopt").await;
+        let pods = world.pods("adopt");
+        let template = json!({"metadata": {"labels": {"app": "x"}}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
+        let mut orphan = template.clone();
+        orphan["metadata"]["name"] = "orphan".into();
+        pods.create(orphan).await;
+        let sets = world.api("apps/v1", "ReplicaSet", "replicasets", "adopt");
+        sets.create(json!({"metadata": {"name": "x"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "x"}}, "template": template}}))
+            .await;
+        sets.until("x", |s| s["status"]["availableReplicas"] == 2)
+            .await;
+        let all = pods.list().await;
+        assert_eq!(all.len(), 2);
+        assert!(
+            all.iter()
+                .all(|p| p["metadata"]["ownerReferences"][0]["name"] == "x")
+        );
+
+        pods.0.delete("orphan", &Default::default()).await.unwrap();
+        pods.until_all("its replacement", |p| {
+            p.len() == 2 && p.iter().all(|p| p["metadata"]["name"] != "orphan")
+        })
+        .await;
+
+        // One that no longer fits is released, not deleted, and replaced.
+        let name = pods.list().await[0]["metadata"]["name"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        pods.patch(&name, json!({"metadata": {"labels": {"app": "y"}}}))
+            .await;
+        pods.until(&name, |p| p["metadata"]["ownerReferences"].is_null())
+            .await;
+        pods.until_all("a third pod", |p| p.len() == 3).await;
+    });
+}

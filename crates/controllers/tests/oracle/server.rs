@@ -1,0 +1,143 @@
+//! etcd and kube-apiserver on loopback, gone with this process.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kube::{Client, Config};
+
+/// Runs a program until our end of its standard input closes: also when this process is killed.
+const LEASH: &str = r#"log=$1; dir=$2; shift 2
+"$@" >"$log" 2>&1 & pid=$!
+cat >/dev/null
+kill "$pid" 2>/dev/null; sleep 1; kill -9 "$pid" 2>/dev/null
+[ -z "$dir" ] || rm -rf "$dir""#;
+
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    /// Their standard inputs hold the leashes.
+    _leashes: [Child; 2],
+}
+
+/// Why there is no server.
+pub(crate) type Skipped = String;
+
+pub(crate) async fn start() -> Result<Server, Skipped> {
+    let programs = env::var_os("CEDGE_ORACLE")
+        .or_else(|| env::var_os("KUBEBUILDER_ASSETS"))
+        .map(PathBuf::from)
+        .ok_or("neither CEDGE_ORACLE nor KUBEBUILDER_ASSETS is set")?;
+    let apiserver = programs.join("kube-apiserver");
+    if !apiserver.exists() {
+        return Err(format!("{} does not exist", apiserver.display()));
+    }
+    let own_etcd = programs.join("etcd");
+    let etcd = if own_etcd.exists() {
+        own_etcd
+    } else {
+        "etcd".into()
+    };
+
+    let dir = env::temp_dir().join(format!("cedge-oracle-{}", std::process::id()));
+    fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    let [client, peer, api] = ports();
+    let leashes = [
+        run_etcd(&etcd, &dir, client, peer)?,
+        run_apiserver(&apiserver, &dir, client, api)?,
+    ];
+    let config = config(api);
+    await_ready(&config, &dir).await;
+    Ok(Server {
+        config,
+        _leashes: leashes,
+    })
+}
+
+fn run_etcd(program: &Path, dir: &Path, client: u16, peer: u16) -> Result<Child, Skipped> {
+    let (client, peer) = (
+        format!("http://127.0.0.1:{client}"),
+        format!("http://127.0.0.1:{peer}"),
+    );
+    let mut command = leash(program, &dir.join("etcd.log"), Some(dir));
+    command
+        .arg(format!("--data-dir={}", dir.join("etcd").display()))
+        .args([
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=default={peer}"),
+        ]);
+    command
+        .spawn()
+        .map_err(|e| format!("etcd does not start: {e}"))
+}
+
+fn run_apiserver(program: &Path, dir: &Path, etcd: u16, port: u16) -> Result<Child, Skipped> {
+    let file = |name: &str| dir.join(name).display().to_string();
+    let key = rcgen::KeyPair::generate().map_err(|e| e.to_string())?;
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(|e| e.to_string());
+    write("sa.key", &key.serialize_pem())?;
+    write("sa.pub", &key.public_key_pem())?;
+    write("tokens.csv", "token,admin,admin,\"system:masters\"\n")?;
+    let mut command = leash(program, &dir.join("apiserver.log"), None);
+    command.args([
+        format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+        format!("--secure-port={port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--cert-dir={}", file("certs")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-account-key-file={}", file("sa.pub")),
+        format!("--service-account-signing-key-file={}", file("sa.key")),
+        format!("--token-auth-file={}", file("tokens.csv")),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--watch-cache=true".to_owned(),
+    ]);
+    command
+        .spawn()
+        .map_err(|e| format!("kube-apiserver does not start: {e}"))
+}
+
+fn leash(program: &Path, log: &Path, remove: Option<&Path>) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", LEASH, "leash"])
+        .arg(log)
+        .arg(remove.map_or("".as_ref(), Path::as_os_str))
+        .arg(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn ports() -> [u16; 3] {
+    let listeners = [0; 3].map(|_: u8| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|l| l.local_addr().unwrap().port())
+}
+
+fn config(port: u16) -> Config {
+    let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().unwrap());
+    config.accept_invalid_certs = true;
+    config.auth_info.token = Some("token".to_owned().into());
+    config
+}
+
+async fn await_ready(config: &Config, dir: &Path) {
+    for _ in 0..600 {
+        let client = Client::try_from(config.clone()).unwrap();
+        let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
+        if client.request_text(request).await.is_ok_and(|t| t == "ok") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let log = fs::read_to_string(dir.join("apiserver.log")).unwrap_or_default();
+    let tail: Vec<&str> = log.lines().rev().take(20).collect();
+    panic!("kube-apiserver is not ready: {tail:#?}");
+}
