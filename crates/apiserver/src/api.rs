@@ -27,7 +27,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) addresses: crate::admission::Addresses,
     pub(crate) limits: crate::limits::Limits,
-    pub(crate) documents: crate::documents::Documents,
+    pub(crate) documents: Arc<crate::documents::Documents>,
     /// Events that wait to be written.
     pub(crate) notices: mpsc::Sender<Notice>,
     pub(crate) tasks: cedge_tasks::Group,

@@ -1,10 +1,14 @@
-//! Whether they may.
+//! Whether they may: RBAC.
+
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use cedge_pki::Identity;
-use serde_json::{Value, json};
+use cedge_rbac::{Decision, Object, Policy, Request, Target, User, escalation, rules_review};
+use serde_json::Value;
 
 use crate::api::Api;
 use crate::call::Call;
+use crate::meta;
 use crate::request::ResourceRequest;
 use crate::status::{About, Error, Result};
 
@@ -22,16 +26,13 @@ pub(crate) struct Attributes {
     pub(crate) path: String,
 }
 
-/// What was decided, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Decision {
-    pub(crate) allowed: bool,
-    pub(crate) reason: String,
-}
-
-/// Decides.
+/// RBAC over the objects of the cache, of which the feed tells.
 #[derive(Debug, Default)]
-pub(crate) struct Authorizer {}
+pub(crate) struct Authorizer {
+    policy: RwLock<Policy>,
+    /// What was loaded at the start; taken at once when all is there.
+    loading: Mutex<Vec<Object>>,
+}
 
 // === impl Attributes ===
 
@@ -54,6 +55,24 @@ impl Attributes {
             verb: verb.to_owned(),
             path: path.to_owned(),
             ..Self::default()
+        }
+    }
+
+    fn request(&self) -> Request<'_> {
+        let target = if self.path.is_empty() {
+            Target::Resource {
+                group: &self.group,
+                resource: &self.resource,
+                subresource: &self.subresource,
+                namespace: &self.namespace,
+                name: &self.name,
+            }
+        } else {
+            Target::Path(&self.path)
+        };
+        Request {
+            verb: &self.verb,
+            target,
         }
     }
 
@@ -90,37 +109,87 @@ impl Attributes {
 impl Authorizer {
     /// # Errors
     /// They may not; the error says what.
-    pub(crate) fn check(
-        &self,
-        api: &Api,
-        identity: &Identity,
-        attributes: &Attributes,
-    ) -> Result<()> {
-        let decision = self.decide(api, identity, attributes);
-        if decision.allowed {
-            return Ok(());
-        }
-        Err(attributes.refusal(&identity.user, &decision.reason))
-    }
-
-    pub(crate) fn decide(&self, _api: &Api, identity: &Identity, _what: &Attributes) -> Decision {
-        Decision {
-            allowed: identity.in_group(cedge_pki::identity::MASTERS),
-            reason: String::new(),
+    pub(crate) fn check(&self, identity: &Identity, attributes: &Attributes) -> Result<()> {
+        match self.decide(identity, attributes) {
+            Decision::Allowed { .. } => Ok(()),
+            Decision::Denied { reason } => Err(attributes.refusal(&identity.user, &reason)),
         }
     }
 
-    pub(crate) fn rules(&self, _api: &Api, _identity: &Identity, _namespace: &str) -> Value {
-        json!({"resourceRules": [], "nonResourceRules": [], "incomplete": true})
+    pub(crate) fn decide(&self, identity: &Identity, attributes: &Attributes) -> Decision {
+        self.policy()
+            .authorize(&user(identity), &attributes.request())
+    }
+
+    /// The status of a `SelfSubjectRulesReview`.
+    pub(crate) fn rules(&self, identity: &Identity, namespace: &str) -> Value {
+        rules_review(&self.policy(), &user(identity), namespace)
+    }
+
+    /// An object that was there at the start.
+    pub(crate) fn load(&self, kind: &str, object: &Value) {
+        if let Some(object) = read(kind, object) {
+            let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            loading.push(object);
+        }
+    }
+
+    /// All that was there has been loaded.
+    pub(crate) fn loaded(&self) {
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = Policy::of(std::mem::take(&mut *loading));
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// An object was written or has gone.
+    pub(crate) fn changed(&self, kind: &str, object: &Value, deleted: bool) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        if deleted {
+            policy.remove(kind, meta::namespace(object), meta::name(object));
+        } else if let Some(object) = read(kind, object) {
+            policy.put(object);
+        }
+    }
+
+    fn policy(&self) -> RwLockReadGuard<'_, Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn user(identity: &Identity) -> User<'_> {
+    User {
+        name: &identity.user,
+        groups: &identity.groups,
+    }
+}
+
+fn read(kind: &str, object: &Value) -> Option<Object> {
+    let read = Object::read(kind, object);
+    read.inspect_err(|error| tracing::error!(kind, name = meta::name(object), %error, "role or binding is ignored"))
+        .ok()
+}
+
 /// Nobody grants what they do not have.
+///
+/// # Errors
+/// They do not have it.
 pub(crate) fn check_escalation(
-    _api: &Api,
-    _call: &Call,
-    _new: &Value,
-    _old: Option<&Value>,
+    api: &Api,
+    call: &Call,
+    new: &Value,
+    old: Option<&Value>,
 ) -> Result<()> {
-    Ok(())
+    const GRANTS: [&str; 4] = ["rules", "aggregationRule", "subjects", "roleRef"];
+    if old.is_some_and(|old| GRANTS.iter().all(|field| new[field] == old[field])) {
+        return Ok(());
+    }
+    let kind = call.resource.kind.as_str();
+    // What cannot be read is refused by validation.
+    let Ok(wanted) = Object::read(kind, new) else {
+        return Ok(());
+    };
+    let before = old.and_then(|old| Object::read(kind, old).ok());
+    let policy = api.authorizer.policy();
+    escalation::check(&policy, &user(&call.identity), &wanted, before.as_ref())
+        .map_err(|why| Error::Forbidden(call.resource.about(meta::name(new)), why))
 }

@@ -47,6 +47,7 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
         }))
         .await?;
     }
+    roles(api).await?;
     ensure(api, ("", "v1", "services"), service(api)).await?;
     if let Some(address) = api.config.advertised {
         endpoints(api, address).await?;
@@ -54,18 +55,45 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
     Ok(())
 }
 
+/// The roles and bindings of every Kubernetes cluster. Those that are there get back what was taken from them.
+async fn roles(api: &Arc<Api>) -> Result<()> {
+    let writes = cedge_rbac::bootstrap::objects().map(|wanted| async move {
+        let plural = match wanted["kind"].as_str().unwrap_or_default() {
+            "ClusterRole" => "clusterroles",
+            "ClusterRoleBinding" => "clusterrolebindings",
+            "Role" => "roles",
+            _ => "rolebindings",
+        };
+        let resource = api.registry.built_in(cedge_rbac::GROUP, "v1", plural);
+        let path = resource.path(meta::namespace(&wanted), meta::name(&wanted));
+        let Some(current) = resource.cache.get(&path) else {
+            return ensure(api, (cedge_rbac::GROUP, "v1", plural), wanted).await;
+        };
+        match cedge_rbac::bootstrap::reconcile(&current.value()?, &wanted) {
+            None => Ok(()),
+            Some(updated) => match api.replace(&resource, &updated, current.revision()).await {
+                Ok(_) | Err(WriteFailure::Conflict) => Ok(()),
+                Err(WriteFailure::Other(error)) => Err(error),
+            },
+        }
+    });
+    // Together: they share a few commits.
+    let done = futures::future::join_all(writes).await;
+    done.into_iter().collect()
+}
+
 async fn ensure(api: &Arc<Api>, resource: (&str, &str, &str), mut object: Value) -> Result<()> {
     let resource = api.registry.built_in(resource.0, resource.1, resource.2);
-    if resource
-        .cache
-        .get(&resource.path(meta::namespace(&object), meta::name(&object)))
-        .is_some()
-    {
+    let path = resource.path(meta::namespace(&object), meta::name(&object));
+    if resource.cache.get(&path).is_some() {
         return Ok(());
     }
     let now = cedge_tasks::clock::now_rfc3339();
     meta::set(&mut object, "uid", new_uid());
     meta::set(&mut object, "creationTimestamp", now.clone());
+    for field in ["resourceVersion", "managedFields"] {
+        meta::remove(&mut object, field);
+    }
     resource.set_defaults(&mut object);
     resource.prepare_create(&mut object, &now);
     match api.insert(&resource, &object).await {

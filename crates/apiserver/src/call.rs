@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::decode;
-use crate::negotiate::{self, Accepted};
+use crate::negotiate::{self, Accepted, BodyForm};
 use crate::query::{FieldValidation, Query, WriteOptions};
 use crate::request::{ResourceRequest, Verb};
 use crate::resource::{Resource, Speaks};
@@ -86,13 +86,13 @@ impl Call {
     /// The object in the body, in the version of the request: of the right kind, with fields of the right types, and
     /// without unknown ones.
     pub(crate) fn object(&self, body: &Bytes, options: &WriteOptions) -> Result<Value> {
-        let yaml = negotiate::body_is_yaml(&self.headers)?;
-        let mut object = decode::object(body, yaml)?;
+        let form = negotiate::body_form(&self.headers, self.resource.is_custom())?;
+        let mut object = decode::object(body, form)?;
         let speaks = self.resource.speaks(&self.request.subresource);
         check_kind(&mut object, &speaks)?;
         let duplicates = match options.field_validation {
             FieldValidation::Ignore => Vec::new(),
-            _ if yaml => Vec::new(),
+            _ if form != BodyForm::Json => Vec::new(),
             _ => cedge_schema::duplicate_fields(body),
         };
         self.check_fields(&mut object, &speaks, options, &duplicates)?;

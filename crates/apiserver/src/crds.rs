@@ -6,12 +6,14 @@ mod version;
 pub(crate) use controller::run;
 pub(crate) use version::CustomVersion;
 
+use cedge_crd::CustomKind;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::cache::Cache;
 use crate::meta;
 use crate::registry::Registry;
+use crate::resource::Definition;
 
 pub(crate) const GROUP: &str = "apiextensions.k8s.io";
 pub(crate) const PLURAL: &str = "customresourcedefinitions";
@@ -41,14 +43,21 @@ pub(crate) fn serve(registry: &Registry, cache: &Cache, definition: &Value, dele
     let plural = definition["spec"]["names"]["plural"]
         .as_str()
         .unwrap_or_default();
-    let established = is_true(definition, "Established");
-    let versions = if deleted || !established {
-        Vec::new()
-    } else {
-        version::resources(definition, cache)
-    };
+    let mut versions = Vec::new();
+    if !deleted && is_true(definition, "Established") {
+        match CustomKind::compile_stored(definition) {
+            Ok(kind) => versions = version::resources(kind, cache),
+            Err(errors) => {
+                tracing::error!(
+                    name = meta::name(definition),
+                    ?errors,
+                    "definition cannot be served"
+                );
+            }
+        }
+    }
     if let Some(resource) = versions.first()
-        && let crate::resource::Definition::Custom(custom) = &resource.definition
+        && let Definition::Custom(custom) = &resource.definition
     {
         resource.cache.set_indexer(custom.indexer());
     }

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
+use crate::negotiate::BodyForm;
 use crate::status::{Error, Result};
 
 /// How deep YAML may nest; JSON stops at the same depth by serde_json's own limit.
 const DEPTH_MAX: usize = 128;
 
-/// Reads a JSON or YAML object.
-pub(crate) fn object(bytes: &[u8], yaml: bool) -> Result<Value> {
-    let value = if yaml {
-        from_yaml(bytes)
-    } else {
-        from_json(bytes)
+/// Reads an object.
+pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<Value> {
+    let value = match form {
+        BodyForm::Json => from_json(bytes),
+        BodyForm::Yaml => from_yaml(bytes),
+        BodyForm::Protobuf => crate::protobuf::object(bytes),
     }?;
     if value.is_object() {
         return Ok(value);
@@ -70,14 +71,14 @@ mod tests {
     #[test]
     fn deep_bodies_are_refused() {
         let deep = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
-        assert_eq!(object(deep.as_bytes(), false).unwrap_err().code(), 400);
+        assert_eq!(object(deep.as_bytes(), BodyForm::Json).unwrap_err().code(), 400);
     }
 
     #[test]
     fn yaml_is_read() {
-        let value = object(b"kind: Pod\nmetadata: {name: a}\n", true).unwrap();
+        let value = object(b"kind: Pod\nmetadata: {name: a}\n", BodyForm::Yaml).unwrap();
         assert_eq!(value["metadata"]["name"], "a");
-        assert!(object(b"- a", true).is_err());
+        assert!(object(b"- a", BodyForm::Yaml).is_err());
         assert!(apply(b"{\"a\": 1}").is_ok());
     }
 }

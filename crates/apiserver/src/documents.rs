@@ -1,25 +1,195 @@
-//! Discovery and OpenAPI.
+//! Discovery and OpenAPI: made when somebody asks, forgotten when nobody does.
 
-use http::Response;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cedge_discovery::{Answer, Ask, Catalog, CustomResource, Document};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH, VARY,
+};
 use http::request::Parts;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::respond::Body;
+use crate::crds;
+use crate::respond::{self, Body};
+use crate::selector::Filter;
 use crate::status::{Error, Result};
 
-/// Documents that are made when somebody asks.
+/// Documents that nobody has asked for in this time are forgotten.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// The documents of what is served now.
 #[derive(Debug, Default)]
-pub(crate) struct Documents {}
+pub(crate) struct Documents {
+    made: Mutex<Option<Arc<cedge_discovery::Documents>>>,
+}
 
 // === impl Documents ===
 
 impl Documents {
+    /// What is served has changed.
+    pub(crate) fn forget(&self) {
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) async fn serve(
         &self,
-        _api: &Api,
-        _parts: &Parts,
-        _path: &str,
+        api: &Arc<Api>,
+        parts: &Parts,
+        path: &str,
     ) -> Result<Response<Body>> {
-        Err(Error::NoSuchPath)
+        if path.is_empty() {
+            return Ok(paths());
+        }
+        api.cache.fresh().await?;
+        let documents = self.of(api)?;
+        let header = |name: HeaderName| -> Option<String> {
+            let values = parts.headers.get_all(name);
+            let values: Vec<&str> = values.iter().filter_map(|v| v.to_str().ok()).collect();
+            (!values.is_empty()).then(|| values.join(","))
+        };
+        let (accept, known) = (header(ACCEPT), header(IF_NONE_MATCH));
+        let gzip = header(ACCEPT_ENCODING).is_some_and(|e| e.contains("gzip"));
+        let path = path.to_owned();
+        // OpenAPI takes some ten milliseconds: not on a thread that others wait for.
+        let made = tokio::task::spawn_blocking(move || {
+            documents.answer(&Ask {
+                path: &path,
+                accept: accept.as_deref(),
+                gzip,
+                if_none_match: known.as_deref(),
+            })
+        });
+        match made.await.map_err(Error::internal)? {
+            Answer::NotFound => Err(Error::NoSuchPath),
+            Answer::NotAcceptable => Err(Error::NotAcceptable("application/json".into())),
+            Answer::NotModified(etag) => Ok(not_modified(&etag)),
+            Answer::Document(document) => Ok(answer(document)),
+        }
     }
+
+    fn of(&self, api: &Arc<Api>) -> Result<Arc<cedge_discovery::Documents>> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(documents) = &*made {
+            return Ok(documents.clone());
+        }
+        let address = api
+            .config
+            .advertised
+            .map(|a| a.to_string())
+            .unwrap_or_default();
+        let catalog = Catalog::new(custom(api)?);
+        let documents = Arc::new(cedge_discovery::Documents::new(catalog, address));
+        *made = Some(documents.clone());
+        drop(made);
+        forget_when_idle(api, &documents);
+        Ok(documents)
+    }
+}
+
+/// Looks after documents until they are replaced or nobody uses them.
+fn forget_when_idle(api: &Arc<Api>, documents: &Arc<cedge_discovery::Documents>) {
+    let (documents, api) = (Arc::downgrade(documents), api.clone());
+    api.tasks.clone().spawn("apiserver/documents", async move {
+        while api
+            .tasks
+            .shutdown()
+            .or(tokio::time::sleep(IDLE))
+            .await
+            .is_some()
+        {
+            let Some(documents) = documents.upgrade() else {
+                return;
+            };
+            documents.forget_unused();
+            if documents.kept_bytes() == 0 {
+                api.documents.forget();
+                return;
+            }
+        }
+    });
+}
+
+/// The served versions of the definitions.
+fn custom(api: &Api) -> Result<Vec<CustomResource>> {
+    let definitions = api.cache.kind(crds::GROUP, crds::PLURAL);
+    let mut all = Vec::new();
+    for object in definitions.list(&Filter::default(), None, 0, 0).objects {
+        let definition = object.value()?;
+        if !crds::is_true(&definition, "Established") {
+            continue;
+        }
+        let versions = definition["spec"]["versions"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let served = versions.filter(|v| v["served"] == true);
+        all.extend(served.map(|version| of_version(&definition, version)));
+    }
+    Ok(all)
+}
+
+fn of_version(definition: &Value, version: &Value) -> CustomResource {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let texts = |value: &Value| -> Vec<String> {
+        let list = value.as_array().into_iter().flatten();
+        list.filter_map(Value::as_str)
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    let names = &definition["status"]["acceptedNames"];
+    CustomResource {
+        group: text(&definition["spec"]["group"]),
+        version: text(&version["name"]),
+        kind: text(&names["kind"]),
+        list_kind: text(&names["listKind"]),
+        plural: text(&names["plural"]),
+        singular: text(&names["singular"]),
+        short_names: texts(&names["shortNames"]),
+        categories: texts(&names["categories"]),
+        namespaced: definition["spec"]["scope"] == "Namespaced",
+        status: version["subresources"]["status"].is_object(),
+        scale: version["subresources"]["scale"].is_object(),
+        schema: Some(&version["schema"]["openAPIV3Schema"])
+            .filter(|s| s.is_object())
+            .cloned(),
+    }
+}
+
+fn answer(document: Document) -> Response<Body> {
+    let mut response = respond::bytes(StatusCode::OK, document.content_type, document.body);
+    tag(&mut response, &document.etag);
+    if document.gzip {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn not_modified(etag: &str) -> Response<Body> {
+    let mut response = Response::new(respond::full(Vec::new()));
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    tag(&mut response, etag);
+    response
+}
+
+fn tag(response: &mut Response<Body>, etag: &str) {
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(ETAG, etag);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+}
+
+/// What `/` lists.
+fn paths() -> Response<Body> {
+    let list = json!({"paths": [
+        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
+        "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+    ]});
+    respond::value(StatusCode::OK, crate::negotiate::Encoding::Json, &list)
 }

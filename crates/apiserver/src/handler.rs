@@ -87,8 +87,13 @@ async fn answer(
     if identity.user == cedge_pki::identity::ANONYMOUS {
         return Err(Error::Unauthorized);
     }
-    api.authorizer
-        .check(api, &identity, &Attributes::of(&request))?;
+    api.authorizer.check(&identity, &Attributes::of(&request))?;
+    if enters_pod(&request) {
+        // A WebSocket is opened by GET, yet it is no reading.
+        let mut create = Attributes::of(&request);
+        create.verb = "create".into();
+        api.authorizer.check(&identity, &create)?;
+    }
     let resource = find(api, &request)?;
     let headers = parts.headers.clone();
     let pretty = wants_pretty(&headers, &query);
@@ -103,6 +108,9 @@ async fn answer(
         now: api.now(),
         warnings: Mutex::default(),
     };
+    if let Some(warning) = call.resource.deprecation() {
+        call.warn(warning);
+    }
     if streams {
         return stream(api, call, parts, body).await;
     }
@@ -144,6 +152,12 @@ fn is_stream(request: &ResourceRequest, query: &Query) -> bool {
     }
 }
 
+/// Whether a request does something in a pod, whatever its method.
+fn enters_pod(request: &ResourceRequest) -> bool {
+    request.verb == Verb::Get
+        && matches!(request.subresource.as_str(), "exec" | "attach" | "portforward")
+}
+
 /// What was asked for, if it is there and answers to that.
 fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     let found = api
@@ -166,6 +180,9 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
         return not_this_verb();
     }
     if resource.namespaced && !in_namespace && request.verb == Verb::DeleteCollection {
+        return not_this_verb();
+    }
+    if request.name.is_empty() && matches!(request.verb, Verb::Update | Verb::Patch) {
         return not_this_verb();
     }
     match resource.serves(&request.subresource, request.verb.as_str()) {

@@ -53,7 +53,7 @@ pub(crate) fn become_who_is_asked(
             name: name.to_owned(),
             ..Attributes::default()
         };
-        api.authorizer.check(api, &caller, &attributes)
+        api.authorizer.check(&caller, &attributes)
     };
     match user
         .strip_prefix(ACCOUNT)

@@ -29,6 +29,7 @@ mod meta;
 mod metrics;
 mod negotiate;
 mod paths;
+mod protobuf;
 mod prune;
 mod query;
 mod registry;

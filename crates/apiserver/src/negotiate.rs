@@ -132,13 +132,25 @@ pub(crate) fn wants_pretty(headers: &HeaderMap, query: &crate::query::Query) -> 
     }
 }
 
-/// Refuses bodies that are neither JSON nor YAML; whether it is YAML.
-pub(crate) fn body_is_yaml(headers: &HeaderMap) -> Result<bool> {
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+/// Refuses bodies that we cannot read. Custom resources have no protobuf.
+pub(crate) fn body_form(headers: &HeaderMap, custom: bool) -> Result<BodyForm> {
     match media_type(headers).as_str() {
-        "" | "application/json" => Ok(false),
-        "application/yaml" => Ok(true),
-        _ => Err(Error::UnsupportedMediaType(
+        "" | "application/json" => Ok(BodyForm::Json),
+        "application/yaml" => Ok(BodyForm::Yaml),
+        "application/vnd.kubernetes.protobuf" if !custom => Ok(BodyForm::Protobuf),
+        _ if custom => Err(Error::UnsupportedMediaType(
             "application/json, application/yaml".into(),
+        )),
+        _ => Err(Error::UnsupportedMediaType(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf".into(),
         )),
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn serve(
         }
         let verb = parts.method.as_str().to_lowercase();
         api.authorizer
-            .check(api, identity, &Attributes::path(&verb, path))?;
+            .check(identity, &Attributes::path(&verb, path))?;
     }
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Error::MethodNotAllowed(About::default(), String::new()));

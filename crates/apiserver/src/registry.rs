@@ -67,21 +67,6 @@ impl Registry {
         all.find(|r| r.is(group, plural)).cloned()
     }
 
-    /// Every resource of CustomResourceDefinitions.
-    pub(crate) fn custom(&self) -> Vec<Arc<Resource>> {
-        self.custom.load().values().cloned().collect()
-    }
-
-    /// Every resource that is stored, once for each version.
-    pub(crate) fn all(&self) -> Vec<Arc<Resource>> {
-        let custom = self.custom.load();
-        self.built_in
-            .values()
-            .chain(custom.values())
-            .cloned()
-            .collect()
-    }
-
     /// Replaces all versions of a custom resource.
     pub(crate) fn set_custom(&self, group: &str, plural: &str, versions: Vec<Resource>) {
         let _one = self.change.lock().unwrap_or_else(PoisonError::into_inner);

@@ -207,7 +207,7 @@ impl Resource {
         let part = Some(subresource).filter(|s| !s.is_empty());
         match &self.definition {
             Definition::BuiltIn(kind) => cedge_kinds::prepare_update(kind, part, new, old),
-            Definition::Custom(custom) => custom.prepare_update(subresource, new, old),
+            Definition::Custom(custom) => custom.prepare_update(part, new, old),
         }
     }
 
@@ -217,14 +217,25 @@ impl Resource {
         new: &Value,
         old: Option<&Value>,
     ) -> Vec<Cause> {
-        let errors = match &self.definition {
-            Definition::BuiltIn(kind) => {
-                let part = Some(subresource).filter(|s| !s.is_empty());
-                cedge_kinds::validate(kind, part, new, old)
+        let part = Some(subresource).filter(|s| !s.is_empty());
+        let definition = self.is(crate::crds::GROUP, crate::crds::PLURAL) && part.is_none();
+        let errors = match (&self.definition, old) {
+            (Definition::BuiltIn(_), None) if definition => cedge_crd::validate_create(new),
+            (Definition::BuiltIn(_), Some(old)) if definition => {
+                cedge_crd::validate_update(new, old)
             }
-            Definition::Custom(custom) => custom.validate(subresource, new, old),
+            (Definition::BuiltIn(kind), old) => cedge_kinds::validate(kind, part, new, old),
+            (Definition::Custom(custom), old) => custom.validate(part, new, old),
         };
         errors.iter().map(Cause::from).collect()
+    }
+
+    /// What every answer of this version warns of.
+    pub(crate) fn deprecation(&self) -> Option<&str> {
+        match &self.definition {
+            Definition::BuiltIn(_) => None,
+            Definition::Custom(custom) => custom.deprecation(),
+        }
     }
 
     /// From the version in which objects are stored to this one.

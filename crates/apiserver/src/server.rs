@@ -6,6 +6,7 @@ use std::time::Duration;
 use cedge_pki::Identity;
 use cedge_store::ReadError;
 use cedge_tasks::{Group, OnError, Readiness, Shutdown};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -14,6 +15,7 @@ use crate::api::Api;
 use crate::authz::Authorizer;
 use crate::cache::{Cache, Event, KindCache, Listener, Object};
 use crate::config::Config;
+use crate::documents::Documents;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -54,18 +56,22 @@ impl ApiServer {
         let cache = Arc::new(Cache::new(config.store.clone()));
         let registry = Arc::new(Registry::new(&cache));
         let authorizer = Arc::new(Authorizer::default());
+        let documents = Arc::new(Documents::default());
         let listener = Arc::new(Changes {
             cache: cache.clone(),
             registry: registry.clone(),
+            authorizer: authorizer.clone(),
+            documents: documents.clone(),
         });
         let loaded = cache::load(&cache, &*listener).map_err(StartError::Read)?;
+        authorizer.loaded();
         let (notices, queue) = mpsc::channel(NOTICES_MAX);
         let metrics = Metrics::new(config.metrics.clone());
         let (network, prefix) = config.service_network;
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),
             limits: Limits::new(config.requests_per_user),
-            documents: crate::documents::Documents::default(),
+            documents,
             tasks: Group::new(shutdown),
             ready: Readiness::default(),
             notices,
@@ -155,37 +161,75 @@ fn spawn_feed(api: &Arc<Api>, listener: Arc<Changes>, loaded: cedge_store::Revis
 struct Changes {
     cache: Arc<Cache>,
     registry: Arc<Registry>,
+    authorizer: Arc<Authorizer>,
+    documents: Arc<Documents>,
+}
+
+/// What is derived from a kind's objects.
+enum Derived {
+    Served,
+    /// Rights, by the kind's name.
+    Rights(&'static str),
+    Nothing,
 }
 
 // === impl Changes ===
 
 impl Changes {
-    fn definition(&self, object: &Object, deleted: bool) {
-        match object.value() {
-            Ok(definition) => crds::serve(&self.registry, &self.cache, &definition, deleted),
-            Err(error) => {
-                tracing::error!(name = object.name(), %error, "definition cannot be read")
+    fn of(kind: &KindCache) -> Derived {
+        match kind.name() {
+            "apiextensions.k8s.io/customresourcedefinitions" => Derived::Served,
+            "rbac.authorization.k8s.io/clusterroles" => Derived::Rights("ClusterRole"),
+            "rbac.authorization.k8s.io/clusterrolebindings" => {
+                Derived::Rights("ClusterRoleBinding")
             }
+            "rbac.authorization.k8s.io/roles" => Derived::Rights("Role"),
+            "rbac.authorization.k8s.io/rolebindings" => Derived::Rights("RoleBinding"),
+            _ => Derived::Nothing,
         }
     }
 
-    fn is_definition(kind: &KindCache) -> bool {
-        kind.name()
-            .strip_prefix(crds::GROUP)
-            .is_some_and(|rest| rest[1..] == *crds::PLURAL)
+    fn decoded(object: &Object) -> Option<Value> {
+        let decoded = object.value();
+        decoded
+            .inspect_err(
+                |error| tracing::error!(path = object.path(), %error, "object cannot be read"),
+            )
+            .ok()
     }
 }
 
 impl Listener for Changes {
     fn loaded(&self, kind: &KindCache, object: &Object) {
-        if Self::is_definition(kind) {
-            self.definition(object, false);
+        match Self::of(kind) {
+            Derived::Nothing => {}
+            Derived::Served => {
+                if let Some(definition) = Self::decoded(object) {
+                    crds::serve(&self.registry, &self.cache, &definition, false);
+                }
+            }
+            Derived::Rights(name) => {
+                if let Some(object) = Self::decoded(object) {
+                    self.authorizer.load(name, &object);
+                }
+            }
         }
     }
 
     fn changed(&self, kind: &KindCache, event: &Event) {
-        if Self::is_definition(kind) {
-            self.definition(&event.object, event.deleted);
+        match Self::of(kind) {
+            Derived::Nothing => {}
+            Derived::Served => {
+                if let Some(definition) = Self::decoded(&event.object) {
+                    crds::serve(&self.registry, &self.cache, &definition, event.deleted);
+                    self.documents.forget();
+                }
+            }
+            Derived::Rights(name) => {
+                if let Some(object) = Self::decoded(&event.object) {
+                    self.authorizer.changed(name, &object, event.deleted);
+                }
+            }
         }
     }
 }

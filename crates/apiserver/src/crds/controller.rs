@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cedge_crd::accept_names;
 use cedge_pki::Identity;
 use serde_json::Value;
 
@@ -92,90 +93,50 @@ async fn store(api: &Arc<Api>, object: &Object, definition: &Value) -> Result<bo
 
 /// Accepts names that are free, and establishes what has its names; whether the status has changed.
 fn judge(api: &Arc<Api>, definition: &mut Value) -> Result<bool> {
-    let taken = taken_names(api, definition)?;
-    let names = definition["spec"]["names"].clone();
+    let others = accepted_by_others(api, definition)?;
+    let judged = accept_names(definition, &others.iter().collect::<Vec<_>>());
     let mut changed = false;
-    match &taken {
+    match &judged.conflict {
         Some((reason, message)) => {
             changed |= set_condition(definition, "NamesAccepted", false, reason, message);
             if !super::is_true(definition, "Established") {
-                changed |= set_condition(
-                    definition,
-                    "Established",
-                    false,
-                    "NotAccepted",
-                    "not all names are accepted",
-                );
+                let why = "not all names are accepted";
+                changed |= set_condition(definition, "Established", false, "NotAccepted", why);
             }
         }
         None => {
-            changed |= set_condition(
-                definition,
-                "NamesAccepted",
-                true,
-                "NoConflicts",
-                "no conflicts found",
-            );
-            changed |= set_condition(
-                definition,
-                "Established",
-                true,
-                "InitialNamesAccepted",
-                "the initial names have been accepted",
-            );
-            if definition["status"]["acceptedNames"] != names {
-                definition["status"]["acceptedNames"] = names;
-                changed = true;
-            }
+            let why = "no conflicts found";
+            changed |= set_condition(definition, "NamesAccepted", true, "NoConflicts", why);
+            let why = "the initial names have been accepted";
+            let reason = "InitialNamesAccepted";
+            changed |= set_condition(definition, "Established", true, reason, why);
         }
+    }
+    if definition["status"]["acceptedNames"] != judged.names {
+        definition["status"]["acceptedNames"] = judged.names;
+        changed = true;
     }
     Ok(changed)
 }
 
-/// The first name that another resource of the group has already.
-fn taken_names(api: &Arc<Api>, definition: &Value) -> Result<Option<(&'static str, String)>> {
-    let names = &definition["spec"]["names"];
-    let group = definition["spec"]["group"].as_str().unwrap_or_default();
-    let mut plurals = std::collections::HashSet::new();
-    let mut kinds = std::collections::HashSet::new();
+/// The names that other definitions of the group have.
+fn accepted_by_others(api: &Arc<Api>, definition: &Value) -> Result<Vec<Value>> {
+    let mut names = Vec::new();
     for object in api
         .cache
         .kind(GROUP, PLURAL)
         .list(&Filter::default(), None, 0, 0)
         .objects
     {
-        let other = object.value()?;
-        let same = meta::name(&other) == meta::name(definition);
-        if same || other["spec"]["group"] != group || !super::is_true(&other, "NamesAccepted") {
+        if object.name() == meta::name(definition) {
             continue;
         }
-        let accepted = &other["status"]["acceptedNames"];
-        for field in ["plural", "singular"] {
-            plurals.insert(accepted[field].as_str().unwrap_or_default().to_owned());
-        }
-        for name in accepted["shortNames"].as_array().into_iter().flatten() {
-            plurals.insert(name.as_str().unwrap_or_default().to_owned());
-        }
-        for field in ["kind", "listKind"] {
-            kinds.insert(accepted[field].as_str().unwrap_or_default().to_owned());
+        let mut other = object.value()?;
+        if other["spec"]["group"] == definition["spec"]["group"] {
+            names.push(other["status"]["acceptedNames"].take());
         }
     }
-    let text = |field: &str| names[field].as_str().unwrap_or_default().to_owned();
-    for (field, reason, set) in [
-        ("plural", "PluralConflict", &plurals),
-        ("singular", "SingularConflict", &plurals),
-        ("kind", "KindConflict", &kinds),
-        ("listKind", "ListKindConflict", &kinds),
-    ] {
-        let name = text(field);
-        if !name.is_empty() && set.contains(&name) {
-            return Ok(Some((reason, format!("{name:?} is already in use"))));
-        }
-    }
-    let short = names["shortNames"].as_array().into_iter().flatten();
-    let mut short = short.filter_map(Value::as_str);
-    let conflict = short.find(|name| plurals.contains(*name));
-    Ok(conflict.map(|name| ("ShortNamesConflict", format!("{name:?} is already in use"))))
+    Ok(names)
 }
 
 /// Deletes the objects of a definition that is being deleted, then lets it go.

@@ -112,10 +112,10 @@ fn subject_access(api: &Api, call: &Call, review: &Value) -> Result<Value> {
 
 fn access(api: &Api, identity: &Identity, spec: &Value) -> Value {
     let attributes = attributes(spec);
-    let decision = api.authorizer.decide(api, identity, &attributes);
-    let mut status = json!({"allowed": decision.allowed});
-    if !decision.reason.is_empty() {
-        status["reason"] = json!(decision.reason);
+    let decision = api.authorizer.decide(identity, &attributes);
+    let mut status = json!({"allowed": decision.is_allowed()});
+    if !decision.reason().is_empty() {
+        status["reason"] = json!(decision.reason());
     }
     status
 }
@@ -147,7 +147,7 @@ fn rules(api: &Api, call: &Call, review: &Value) -> Result<Value> {
     if namespace.is_empty() {
         return Err(Error::BadRequest("no namespace on request".into()));
     }
-    Ok(api.authorizer.rules(api, &call.identity, namespace))
+    Ok(api.authorizer.rules(&call.identity, namespace))
 }
 
 fn texts(list: &Value) -> Vec<String> {

@@ -229,8 +229,8 @@ impl DeleteOptions {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Self::from_query(call);
         }
-        let yaml = negotiate::body_is_yaml(&call.headers)?;
-        let given = crate::decode::object(body, yaml)?;
+        let form = negotiate::body_form(&call.headers, false)?;
+        let given = crate::decode::object(body, form)?;
         if let Some(kind) = given["kind"]
             .as_str()
             .filter(|k| !k.is_empty() && *k != "DeleteOptions")

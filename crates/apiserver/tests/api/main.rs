@@ -2,8 +2,14 @@
 
 mod support;
 
+mod access;
+mod clients;
+mod custom;
 mod delete;
+mod kubectl;
 mod lists;
+mod nodes;
 mod patches;
+mod paths;
 mod watches;
 mod writes;

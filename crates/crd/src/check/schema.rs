@@ -58,6 +58,7 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     }
     let mut walk = Walk {
         errors: Errors::new(),
+        rules: Vec::new(),
     };
     let top = Place {
         root: true,
@@ -143,6 +144,7 @@ struct Place {
 
 struct Walk {
     errors: Errors,
+    rules: Vec<String>,
 }
 
 impl Walk {
@@ -292,6 +294,12 @@ impl Walk {
             self.errors
                 .not_supported(&place, list_type, &["atomic", "set", "map"]);
         }
+        self.rules.extend(
+            schema
+                .items("x-kubernetes-validations")
+                .iter()
+                .map(|r| r.text("rule").to_owned()),
+        );
     }
 }
 

@@ -41,7 +41,7 @@ const DEPLOYMENT: Table = &[
                     spec,
                     "strategy",
                     &[("maxUnavailable", "25%"), ("maxSurge", "25%")],
-                );
+                )
             }),
             Set("revisionHistoryLimit", I(10)),
             Set("progressDeadlineSeconds", I(600)),

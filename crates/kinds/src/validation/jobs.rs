@@ -37,8 +37,7 @@ pub(super) fn job(new: &Value, old: Option<&Value>, errors: &mut Errors) {
 
 /// Labels that the Job itself sets may be written, but not otherwise.
 fn generated_selector(job: &Value, errors: &mut Errors) {
-    let generated = job.at("spec.selector");
-    if job.at("spec").flag("manualSelector") || generated.is_null() {
+    if job.at("spec").flag("manualSelector") {
         return;
     }
     let path = Path::root("spec");
@@ -64,17 +63,6 @@ fn generated_selector(job: &Value, errors: &mut Errors) {
             }
             Some(_) => {}
         }
-    }
-    let wanted: serde_json::Map<String, Value> = expected
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).into()))
-        .collect();
-    if !selector::matches(generated, &Value::Object(wanted)) {
-        errors.invalid(
-            &path.child("selector"),
-            generated.clone(),
-            "`selector` not auto-generated",
-        );
     }
 }
 
