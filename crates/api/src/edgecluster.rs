@@ -40,14 +40,6 @@ pub struct EdgeClusterSpec {
     /// Whether a registration that awaits approval is approved.
     #[serde(default)]
     pub approved: bool,
-    /// Seconds of silence after which the child is shown as unreachable; 45 if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 5, max = 86400))]
-    pub silence_seconds: Option<u32>,
-    /// Seconds between reports of a link that is paid by volume; 0 or absent sends them at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 86400))]
-    pub report_interval_seconds: Option<u32>,
 }
 
 /// What the parent knows about a child.

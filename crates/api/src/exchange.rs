@@ -68,9 +68,6 @@ pub struct Assignment {
     /// Origins that lost their keys, and who they are now: Missions written again take over (I3).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<ClusterId, ClusterId>,
-    /// Seconds that the child may wait before it sends a changed report; 0 sends at once.
-    #[serde(default)]
-    pub report_interval_seconds: u32,
 }
 
 /// What a child says of itself and, in counters, of everything below it.

@@ -70,7 +70,9 @@ impl Group {
                 let run = AssertUnwindSafe(make()).catch_unwind();
                 match shutdown.or(run).await {
                     None | Some(Ok(Ok(()))) => return,
-                    Some(Ok(Err(e))) => tracing::warn!(task = name, error = %e, "task failed"),
+                    Some(Ok(Err(e))) => {
+                        tracing::warn!(task = name, error = format!("{e:#}"), "task failed")
+                    }
                     Some(Err(_)) => tracing::error!(task = name, "task panicked"),
                 }
                 if on_error == OnError::Log {

@@ -1,0 +1,134 @@
+//! What makes a Mission due besides its own change, and what is asked once at the start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedge_api::{Mission, marks};
+use cedge_informer::Queue;
+use cedge_tasks::{Group, OnError, Trigger};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::{mpsc, watch};
+
+use super::{LOOK_AGAIN, Walk};
+use crate::down::receive;
+use crate::lineage::Lineage;
+use crate::ports::{Change, Incoming};
+use crate::topology::Parent;
+
+/// Asks the API who it is, and compares with what it was (I3).
+pub(super) async fn compare_lineage(client: &Client, lineage: &Lineage) -> Result<(), kube::Error> {
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+    let system = namespaces.get("kube-system").await?;
+    let missions: Api<Mission> = Api::all(client.clone());
+    let list = missions.list(&kube::api::ListParams::default()).await?;
+    let revision = list
+        .metadata
+        .resource_version
+        .as_deref()
+        .and_then(|r| r.parse().ok())
+        .unwrap_or(0);
+    let written: Vec<(String, i64)> = list
+        .items
+        .iter()
+        .filter(|m| !m.annotations().contains_key(marks::ORIGIN))
+        .map(|m| {
+            (
+                m.uid().unwrap_or_default(),
+                m.metadata.generation.unwrap_or(0),
+            )
+        })
+        .collect();
+    lineage.compare(&system.uid().unwrap_or_default(), revision, &written);
+    Ok(())
+}
+
+/// What makes a Mission due besides its own change: its deployed objects, the children's reports, the tree.
+pub(super) fn start_triggers(
+    walk: &Arc<Walk>,
+    queue: &Queue<String>,
+    mut triggers: mpsc::Receiver<String>,
+    tasks: &Group,
+) {
+    let drift = queue.clone();
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn("missions/drift", async move {
+        while let Some(Some(name)) = shutdown.or(triggers.recv()).await {
+            if !name.is_empty() {
+                drift.add(name);
+            }
+        }
+    });
+    let (walk, queue, group) = (walk.clone(), queue.clone(), tasks.clone());
+    tasks.supervise("missions/topology", OnError::Restart, move || {
+        let (walk, queue, group) = (walk.clone(), queue.clone(), group.clone());
+        async move { follow_topology(walk, queue, group).await }
+    });
+}
+
+/// Listens to whoever is in the tree now; a change of the tree makes every Mission due.
+async fn follow_topology(
+    walk: Arc<Walk>,
+    queue: Queue<String>,
+    group: Group,
+) -> Result<(), watch::error::RecvError> {
+    let mut topology = walk.topology.clone();
+    let mut children: BTreeMap<String, Trigger> = BTreeMap::new();
+    let mut parent: Option<(Arc<dyn Incoming>, Trigger)> = None;
+    loop {
+        let now = topology.borrow_and_update().clone();
+        children.retain(|name, _| now.children.keys().any(|n| n.as_str() == name));
+        for (name, child) in &now.children {
+            if !children.contains_key(name.as_str()) {
+                let (stop, shutdown) = group.shutdown().child();
+                children.insert(name.to_string(), stop);
+                let (walk, queue, reports) = (walk.clone(), queue.clone(), child.reports.clone());
+                group.spawn(format!("reports/{name}"), async move {
+                    shutdown.or(listen(walk, queue, reports)).await;
+                });
+            }
+        }
+        let same = |a: &Option<(Arc<dyn Incoming>, _)>, b: &Option<Parent>| match (a, b) {
+            (Some((a, _)), Some(b)) => Arc::ptr_eq(a, &b.missions),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same(&parent, &now.parent) {
+            parent = now.parent.as_ref().map(|p| {
+                let (stop, shutdown) = group.shutdown().child();
+                let (client, own, events) = (
+                    walk.client.clone(),
+                    now.here.id.clone(),
+                    walk.events.clone(),
+                );
+                let missions = p.missions.clone();
+                group.spawn(
+                    "receive",
+                    receive::run(client, own, missions, events, shutdown),
+                );
+                (p.missions.clone(), stop)
+            });
+        }
+        for mission in walk.missions.list() {
+            queue.add(mission.name().to_owned());
+        }
+        topology.changed().await?;
+    }
+}
+
+/// A child's report makes its Mission due; what is not ours to read is left to `merge`.
+async fn listen(walk: Arc<Walk>, queue: Queue<String>, reports: Arc<dyn Incoming>) {
+    loop {
+        let change = reports.next().await;
+        let (key, version) = match &change {
+            Change::Put { key, version, .. } | Change::Removed { key, version } => (key, *version),
+        };
+        match walk.name_of(key) {
+            Some(name) => queue.add(name),
+            None => tracing::debug!(key, "a report of a Mission that is not here"),
+        }
+        if let Err(error) = reports.done(key, version).await {
+            tracing::warn!(%error, "a report will come again");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
