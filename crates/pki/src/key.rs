@@ -128,7 +128,9 @@ impl Key {
         &self.0
     }
 
-    pub(crate) fn pkcs8(&self) -> &[u8] {
+    /// The private key, PKCS#8 DER: for a TLS stack, never for a log.
+    #[must_use]
+    pub fn pkcs8(&self) -> &[u8] {
         self.0.serialized_der()
     }
 

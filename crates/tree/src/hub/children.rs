@@ -1,0 +1,119 @@
+//! The children as the hub holds them in memory: tables and sessions.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cedge_api::{ClusterId, ClusterName};
+use cedge_informer::Queue;
+use cedge_link::{Reader, Session, Writer};
+use cedge_propagation::ports::{Incoming, Outgoing};
+use cedge_tasks::{Group, clock};
+
+/// One child cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct ChildState {
+    pub(crate) id: ClusterId,
+    pub(crate) name: ClusterName,
+    pub(crate) assignment: Writer,
+    pub(crate) missions: Writer,
+    pub(crate) cluster: Reader,
+    pub(crate) roster: Reader,
+    pub(crate) reports: Reader,
+    /// The same tables as propagation sees them: one value for their whole life, so that identity tells news.
+    pub(crate) missions_port: Arc<dyn Outgoing>,
+    pub(crate) reports_port: Arc<dyn Incoming>,
+    pub(crate) session: Option<Session>,
+    /// When it was last heard of, once its link is down (RFC 3339).
+    pub(crate) last_heard: Option<String>,
+}
+
+impl ChildState {
+    pub(crate) fn is_connected(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| !s.is_closed())
+    }
+}
+
+/// All child clusters. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Children {
+    map: Arc<Mutex<BTreeMap<String, ChildState>>>,
+    /// Whose `EdgeCluster` is to be looked at.
+    due: Queue<String>,
+}
+
+impl Children {
+    pub(crate) fn new(due: Queue<String>) -> Self {
+        Self {
+            map: Arc::default(),
+            due,
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<ChildState> {
+        self.lock().get(name).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<ChildState> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Adds a child, and listens to what it says of itself.
+    pub(crate) fn put(&self, tasks: &Group, child: ChildState) {
+        let name = child.name.to_string();
+        for table in [child.cluster.clone(), child.roster.clone()] {
+            let (due, name, shutdown) = (self.due.clone(), name.clone(), tasks.shutdown().clone());
+            tasks.spawn(format!("child/{name}/{}", table.spec().name), async move {
+                shutdown.or(listen(table, due, name)).await;
+            });
+        }
+        self.lock().insert(name.clone(), child);
+        self.due.add(name);
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Option<ChildState> {
+        self.lock().remove(name)
+    }
+
+    /// A link came up; when it goes down that is noted at once.
+    pub(crate) fn connected(&self, tasks: &Group, session: Session) {
+        let name = session.peer().name.clone();
+        if let Some(child) = self.lock().get_mut(&name) {
+            child.session = Some(session.clone());
+            child.last_heard = None;
+        }
+        self.due.add(name.clone());
+        let this = self.clone();
+        tasks.spawn(format!("child/{name}/session"), async move {
+            let reason = session.closed().await;
+            tracing::info!(child = name, ?reason, "link down");
+            if let Some(child) = this.lock().get_mut(&name)
+                && child.session.as_ref().is_some_and(Session::is_closed)
+            {
+                child.session = None;
+                child.last_heard = Some(clock::now_rfc3339());
+            }
+            this.due.add(name);
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ChildState>> {
+        self.map
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+async fn listen(table: Reader, due: Queue<String>, name: String) {
+    loop {
+        let change = table.next_change().await;
+        let (key, version) = match &change {
+            cedge_link::Change::Put { key, version, .. }
+            | cedge_link::Change::Removed { key, version } => (key, *version),
+        };
+        due.add(name.clone());
+        if let Err(error) = table.done(key, version).await {
+            tracing::warn!(%error, child = name, "what a child said will come again");
+            return;
+        }
+    }
+}

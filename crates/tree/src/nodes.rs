@@ -1,0 +1,233 @@
+//! Nodes that hang on this hub: each gets the pods that are bound to it and what these refer to; what it says of
+//! them and of itself is written to the API in its name. A node of ours never speaks to the API itself.
+
+mod api_writes;
+mod handover;
+mod keeper;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cedge_api::{ClusterId, ClusterName};
+use cedge_informer::{Cache, Informers};
+use cedge_link::{
+    Admission, PeerId, Reader, Refusal, RefusalReason, Session, TableStore, Writer, tables,
+};
+use cedge_tasks::Group;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use tokio::sync::watch;
+
+/// Annotation of a Node: the identity that its link must have.
+pub(crate) const IDENTITY: &str = "edge.centaurus.io/identity";
+/// Name of the index of pods by node.
+pub(crate) const BY_NODE: &str = "node";
+const MANAGER: &str = "cedge-hub";
+
+/// The tables of one node.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeTables {
+    pub(crate) pods: Writer,
+    pub(crate) objects: Writer,
+    pub(crate) node: Reader,
+    pub(crate) pod_status: Reader,
+    pub(crate) events: Reader,
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeState {
+    pub(crate) name: String,
+    pub(crate) id: ClusterId,
+    pub(crate) tables: NodeTables,
+    pub(crate) session: watch::Sender<Option<Session>>,
+}
+
+/// Caches that all keepers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Caches {
+    pub(crate) pods: Cache,
+    pub(crate) config_maps: Cache,
+    pub(crate) secrets: Cache,
+}
+
+/// All nodes of this hub. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Nodes {
+    pub(crate) client: Client,
+    store: TableStore,
+    tasks: Group,
+    pub(crate) caches: Caches,
+    map: Arc<Mutex<BTreeMap<String, NodeState>>>,
+}
+
+impl Nodes {
+    pub(crate) fn new(
+        client: Client,
+        store: TableStore,
+        informers: &Informers,
+        tasks: Group,
+    ) -> Self {
+        let caches = Caches {
+            pods: informers.of::<Pod>(),
+            config_maps: informers.of::<ConfigMap>(),
+            secrets: informers.of::<Secret>(),
+        };
+        caches.pods.index(BY_NODE, |object| {
+            let pod: Option<NodeOf> = object.decode().ok();
+            pod.and_then(|p| p.spec.node_name).into_iter().collect()
+        });
+        Self {
+            client,
+            store,
+            tasks,
+            caches,
+            map: Arc::default(),
+        }
+    }
+
+    /// Takes up the nodes that hung here before: pods are handed over, and taken back, whether they are connected or
+    /// not.
+    pub(crate) async fn resume(&self, cache: &Cache) -> Result<(), kube::Error> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let this = self.clone();
+        cache.subscribe(move |change| {
+            if let cedge_informer::Change::Deleted(object) = change {
+                this.forget(object.name());
+            }
+        });
+        for node in api.list(&kube::api::ListParams::default()).await? {
+            let id = node
+                .annotations()
+                .get(IDENTITY)
+                .and_then(|i| i.parse::<ClusterId>().ok());
+            if let Some(id) = id
+                && let Err(refusal) = self.open(&node.name_any(), &id)
+            {
+                tracing::warn!(node = node.name_any(), %refusal, "node not taken up");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn session_of(&self, name: &str) -> Option<Session> {
+        let session = self
+            .lock()
+            .get(name)
+            .and_then(|n| n.session.borrow().clone());
+        session.filter(|s| !s.is_closed())
+    }
+
+    /// The identity that a Node belongs to.
+    pub(crate) async fn identity_of(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let found = api.get_opt(name).await.map_err(|e| unavailable(&e))?;
+        Ok(found.and_then(|n| n.annotations().get(IDENTITY).cloned()))
+    }
+
+    /// Creates the Node of one that joins.
+    pub(crate) async fn register(
+        &self,
+        name: &ClusterName,
+        who: &ClusterId,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let node = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": name.as_str(), "labels": labels, "annotations": { IDENTITY: who.as_str() } },
+        });
+        let apply = PatchParams::apply(MANAGER).force();
+        let applied = api.patch(name.as_str(), &apply, &Patch::Apply(node)).await;
+        applied.map(drop).map_err(|e| unavailable(&e))
+    }
+
+    /// Lets a known node in. One whose object is gone registers again (I3).
+    pub(crate) async fn admit(&self, peer: &PeerId) -> Result<Admission, Refusal> {
+        match self.identity_of(&peer.name).await? {
+            Some(id) if id != peer.id.as_str() => {
+                let message = format!("node {} here has another identity ({id})", peer.name);
+                return Err(Refusal::new(RefusalReason::NameTaken, message));
+            }
+            Some(_) => {}
+            None => {
+                let name = peer.name.parse::<ClusterName>();
+                let name =
+                    name.map_err(|e| Refusal::new(RefusalReason::BadRequest, e.to_string()))?;
+                self.register(&name, &peer.id, &BTreeMap::new()).await?;
+            }
+        }
+        let t = self.open(&peer.name, &peer.id)?.tables;
+        let tables = vec![
+            t.pods.into(),
+            t.objects.into(),
+            t.node.into(),
+            t.pod_status.into(),
+            t.events.into(),
+        ];
+        Ok(Admission { tables })
+    }
+
+    pub(crate) fn connected(&self, session: Session) {
+        if let Some(node) = self.lock().get(&session.peer().name) {
+            node.session.send_replace(Some(session));
+        }
+    }
+
+    /// Forgets a node whose object was deleted.
+    pub(crate) fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn open(&self, name: &str, id: &ClusterId) -> Result<NodeState, Refusal> {
+        let mut map = self.lock();
+        if let Some(node) = map.get(name).filter(|n| n.id == *id) {
+            return Ok(node.clone());
+        }
+        let disk =
+            |e: cedge_link::TableError| Refusal::new(RefusalReason::Unavailable, e.to_string());
+        let tables = NodeTables {
+            pods: self.store.writer(id, tables::PODS).map_err(disk)?,
+            objects: self.store.writer(id, tables::OBJECTS).map_err(disk)?,
+            node: self.store.reader(id, tables::NODE).map_err(disk)?,
+            pod_status: self.store.reader(id, tables::PODSTATUS).map_err(disk)?,
+            events: self.store.reader(id, tables::EVENTS).map_err(disk)?,
+        };
+        let node = NodeState {
+            name: name.to_owned(),
+            id: id.clone(),
+            tables,
+            session: watch::channel(None).0,
+        };
+        map.insert(name.to_owned(), node.clone());
+        keeper::start(self, node.clone(), &self.tasks);
+        Ok(node)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, NodeState>> {
+        self.map
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn unavailable(error: &kube::Error) -> Refusal {
+    Refusal::new(
+        RefusalReason::Unavailable,
+        format!("the parent's API does not answer: {error}"),
+    )
+}
+
+/// The part of a Pod that the index needs.
+#[derive(serde::Deserialize)]
+struct NodeOf {
+    spec: NodeOfSpec,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeOfSpec {
+    node_name: Option<String>,
+}

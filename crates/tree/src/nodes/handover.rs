@@ -1,0 +1,127 @@
+//! What a node must hold: the pods bound to it, and the config maps and secrets that these refer to, no others (I6).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cedge_informer::Object;
+use cedge_link::{TableError, Writer};
+use serde_json::Value;
+
+use super::{Caches, NodeState};
+
+/// Makes the node's tables say what the API says. A pod that the API no longer has gets a tombstone.
+///
+/// # Errors
+/// The disk. What was done stays.
+pub(super) async fn hand_over(
+    caches: &Caches,
+    node: &NodeState,
+    pods: &[Arc<Object>],
+) -> Result<(), TableError> {
+    let mut wanted: BTreeMap<String, Bytes> = BTreeMap::new();
+    let mut objects: BTreeMap<String, Bytes> = BTreeMap::new();
+    for pod in pods {
+        let key = format!("{}/{}/{}", pod.namespace(), pod.name(), pod.uid());
+        if let Ok(value) = pod.value() {
+            refer(&value, pod.namespace(), caches, &mut objects);
+            wanted.insert(key, trimmed(value));
+        }
+    }
+    // What a pod needs comes before it, and goes after it.
+    put_all(&node.tables.objects, &objects).await?;
+    put_all(&node.tables.pods, &wanted).await?;
+    remove_others(&node.tables.pods, &wanted).await?;
+    remove_others(&node.tables.objects, &objects).await
+}
+
+/// The pod without what the node itself says, and without bookkeeping: its own status must not make it news.
+fn trimmed(mut pod: Value) -> Bytes {
+    if let Some(fields) = pod.as_object_mut() {
+        fields.remove("status");
+        if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+            metadata.remove("resourceVersion");
+        }
+    }
+    serde_json::to_vec(&pod).unwrap_or_default().into()
+}
+
+async fn put_all(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Result<(), TableError> {
+    for (key, value) in wanted {
+        if table.get(key)?.as_ref() != Some(value) {
+            table.put(key, value.clone()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_others(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Result<(), TableError> {
+    for row in table.iter() {
+        if !wanted.contains_key(&row.key) && table.get(&row.key)?.is_some() {
+            table.remove(&row.key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Every config map and secret that a pod names: in volumes (projected ones too), `env` and `envFrom`.
+fn refer(pod: &Value, namespace: &str, caches: &Caches, out: &mut BTreeMap<String, Bytes>) {
+    let mut names: Vec<(&str, &str)> = Vec::new();
+    let spec = &pod["spec"];
+    for volume in list(&spec["volumes"]) {
+        sources(volume, &mut names);
+        for source in list(&volume["projected"]["sources"]) {
+            sources(source, &mut names);
+        }
+    }
+    for kind in ["containers", "initContainers", "ephemeralContainers"] {
+        for container in list(&spec[kind]) {
+            for env in list(&container["env"]) {
+                add(
+                    &mut names,
+                    "configmaps",
+                    &env["valueFrom"]["configMapKeyRef"]["name"],
+                );
+                add(
+                    &mut names,
+                    "secrets",
+                    &env["valueFrom"]["secretKeyRef"]["name"],
+                );
+            }
+            for from in list(&container["envFrom"]) {
+                add(&mut names, "configmaps", &from["configMapRef"]["name"]);
+                add(&mut names, "secrets", &from["secretRef"]["name"]);
+            }
+        }
+    }
+    for (resource, name) in names {
+        let cache = if resource == "secrets" {
+            &caches.secrets
+        } else {
+            &caches.config_maps
+        };
+        if let Some(object) = cache.get(namespace, name) {
+            out.insert(
+                format!("{resource}/{namespace}/{name}"),
+                object.bytes().clone(),
+            );
+        }
+    }
+}
+
+fn sources<'a>(volume: &'a Value, names: &mut Vec<(&'a str, &'a str)>) {
+    add(names, "configmaps", &volume["configMap"]["name"]);
+    add(names, "secrets", &volume["secret"]["secretName"]);
+    add(names, "secrets", &volume["secret"]["name"]);
+}
+
+fn add<'a>(names: &mut Vec<(&'a str, &'a str)>, resource: &'static str, name: &'a Value) {
+    if let Some(name) = name.as_str() {
+        names.push((resource, name));
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}

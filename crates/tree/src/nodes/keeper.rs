@@ -1,0 +1,151 @@
+//! One node's keeper: its tasks, and the lease that says that it is heard of.
+
+use std::time::Duration;
+
+use cedge_informer::{Next, Queue, work};
+use cedge_tasks::{Group, clock};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::{BY_NODE, MANAGER, NodeState, Nodes, api_writes, handover};
+
+/// Kubernetes' own: a lease lasts 40 s and is renewed every 10 s while the link is up.
+const LEASE_SECONDS: u32 = 40;
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// What of a node is due.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Due {
+    /// Pods and what they refer to, as a whole: it is a comparison in memory.
+    Handover,
+    /// The Node object.
+    Node,
+    /// One pod's status.
+    PodStatus(String),
+    /// One event.
+    Event(String),
+}
+
+/// Starts the tasks of a node. They go on while it is not connected: what is due waits in its tables.
+pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
+    let queue: Queue<Due> =
+        Queue::with_backoff("node", Duration::from_millis(50), Duration::from_secs(10));
+    subscribe(nodes, &node, &queue);
+    for (table, make) in [
+        (node.tables.node.clone(), (|_| Due::Node) as fn(&str) -> Due),
+        (node.tables.pod_status.clone(), |key| {
+            Due::PodStatus(key.to_owned())
+        }),
+        (node.tables.events.clone(), |key| Due::Event(key.to_owned())),
+    ] {
+        let (queue, shutdown, name) = (queue.clone(), tasks.shutdown().clone(), table.spec().name);
+        tasks.spawn(format!("node/{}/{name}", node.name), async move {
+            shutdown.or(listen(table, queue, make)).await;
+        });
+    }
+    for item in node.tables.pod_status.iter() {
+        queue.add(Due::PodStatus(item.key));
+    }
+    queue.add(Due::Handover);
+    queue.add(Due::Node);
+    let (shared, state) = (nodes.clone(), node.clone());
+    work(&queue, tasks, 2, move |due: Due| {
+        let (nodes, node) = (shared.clone(), state.clone());
+        async move { settle(&nodes, &node, due).await }
+    });
+    let (client, shutdown) = (nodes.client.clone(), tasks.shutdown().clone());
+    tasks.spawn(format!("node/{}/lease", node.name), async move {
+        shutdown.or(keep_lease(client, node)).await;
+    });
+}
+
+/// Pods of this node, and config maps and secrets (any: a comparison tells whether it is concerned).
+fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
+    let (due, name) = (queue.clone(), node.name.clone());
+    nodes.caches.pods.subscribe(move |change| {
+        let concerns = |o: &cedge_informer::Object| {
+            o.decode::<super::NodeOf>()
+                .is_ok_and(|p| p.spec.node_name.as_deref() == Some(name.as_str()))
+        };
+        if concerns(change.object()) || change.old().is_some_and(|o| concerns(o)) {
+            due.add(Due::Handover);
+        }
+    });
+    for cache in [&nodes.caches.config_maps, &nodes.caches.secrets] {
+        let due = queue.clone();
+        cache.subscribe(move |_| due.add(Due::Handover));
+    }
+}
+
+async fn listen(table: cedge_link::Reader, queue: Queue<Due>, make: fn(&str) -> Due) {
+    loop {
+        let change = table.next_change().await;
+        let (key, version) = match &change {
+            cedge_link::Change::Put { key, version, .. }
+            | cedge_link::Change::Removed { key, version } => (key, *version),
+        };
+        queue.add(make(key));
+        if let Err(error) = table.done(key, version).await {
+            tracing::warn!(%error, "what a node said will come again");
+            return;
+        }
+    }
+}
+
+async fn settle(nodes: &Nodes, node: &NodeState, due: Due) -> Result<Next, api_writes::Error> {
+    match due {
+        Due::Handover => {
+            nodes.caches.pods.synced().await;
+            let pods = nodes.caches.pods.by_index(BY_NODE, &node.name);
+            handover::hand_over(&nodes.caches, node, &pods).await?;
+        }
+        Due::Node => api_writes::node(nodes, node).await?,
+        Due::PodStatus(key) => api_writes::pod_status(nodes, node, &key).await?,
+        Due::Event(key) => api_writes::event(nodes, node, &key).await?,
+    }
+    Ok(Next::OnChange)
+}
+
+/// Renews the lease while the link is up; stops when it is down, and then the cluster's own controllers judge (I8).
+async fn keep_lease(client: kube::Client, node: NodeState) {
+    let api: Api<Lease> = Api::namespaced(client, "kube-node-lease");
+    let mut sessions = node.session.subscribe();
+    loop {
+        let session = sessions
+            .borrow_and_update()
+            .clone()
+            .filter(|s| !s.is_closed());
+        let Some(session) = session else {
+            if sessions.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": node.name, "namespace": "kube-node-lease" },
+            "spec": {
+                "holderIdentity": node.name, "leaseDurationSeconds": LEASE_SECONDS,
+                "renewTime": clock::now_micro(),
+            },
+        });
+        let renewed = api
+            .patch(
+                &node.name,
+                &PatchParams::apply(MANAGER).force(),
+                &Patch::Apply(lease),
+            )
+            .await;
+        if let Err(error) = renewed {
+            tracing::warn!(node = node.name, %error, "lease not renewed");
+        }
+        tokio::select! {
+            biased;
+            // May be dropped: the session is asked again above.
+            _ = session.closed() => {}
+            () = tokio::time::sleep(RENEW_EVERY) => {}
+        }
+    }
+}
