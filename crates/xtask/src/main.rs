@@ -1,6 +1,9 @@
 //! Chores of this repository: `cargo xtask COMMAND`.
 
+mod ci;
+mod layers;
 mod schema;
+mod tidy;
 
 use anyhow::{Result, bail};
 
@@ -9,7 +12,9 @@ fn main() -> Result<()> {
     let command = args.next().unwrap_or_default();
     let args: Vec<String> = args.collect();
     match command.as_str() {
+        "ci" => ci::run(),
         "schema" => schema::run(&args),
-        other => bail!("unknown command `{other}`; known: schema"),
+        "tidy" => tidy::run(),
+        other => bail!("unknown command `{other}`; known: ci, schema, tidy"),
     }
 }

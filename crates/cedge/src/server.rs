@@ -1,0 +1,251 @@
+//! `cedge server`: a whole cluster in one process. [`run`] is a list to read aloud.
+
+mod metrics;
+mod node;
+mod wires;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cedge_apiserver::ApiServer;
+use cedge_informer::{Events, Informers};
+use cedge_pki::{
+    Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
+};
+use cedge_store::Store;
+use cedge_tasks::{Group, Shutdown, clock};
+use cedge_tree::Tree;
+
+use crate::cli::Module;
+use crate::config::Server;
+
+pub(crate) use node::{TOKEN_SECRET, local_grant};
+use wires::InProcess;
+pub(crate) use wires::OverNetwork;
+
+/// How long everything may take to stop politely.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// The issuer of service account tokens, as in Kubernetes' own default.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()> {
+    let dir = &config.data_dir;
+    cedge_pki::files::private_dir(dir)
+        .with_context(|| format!("data directory {}", dir.display()))?;
+    let authority = Arc::new(Authority::load_or_create(&dir.join("identity"))?);
+    let listener = cedge_serving::bind(config.listen)
+        .await
+        .context("the API's port (--listen)")?;
+    let api_address = listener.local_addr()?;
+    let hub_listener = match config.runs(Module::Tree) {
+        true => Some(
+            cedge_serving::bind(config.hub_listen)
+                .await
+                .context("the hub's port (--hub-listen)")?,
+        ),
+        false => None,
+    };
+    let store = open_store(dir)?;
+    let tasks = Group::new(shutdown.clone());
+    let tree: Arc<OnceLock<Tree>> = Arc::default();
+    let registry = cedge_apiserver::SharedRegistry::default();
+    let api = start_api(&config, &store, &registry, &tree, api_address, &tasks).await?;
+    let credential = authority.server_credential(config.hosts(), clock::now())?;
+    let credential = LiveCredential::new(&credential);
+    write_kubeconfig(dir, &authority, &config, api_address)?;
+    let (serving, settings) = (api.clone(), tls::api_server(credential.clone(), &authority));
+    tasks.spawn("api/port", async move {
+        serving.serve(listener, settings).await;
+    });
+    tracing::info!(address = %api_address, kubeconfig = %dir.join("kubeconfig").display(), "API served");
+    start_workers(&config, &api, &authority, &tasks);
+    if let Some(hub_listener) = hub_listener {
+        join_parent(&config, &authority).await?;
+        let started = start_tree(
+            &config,
+            &api,
+            &authority,
+            &tasks,
+            hub_listener.local_addr()?,
+        )
+        .await?;
+        metrics::tree(&registry, &started);
+        let _ = tree.set(started.clone());
+        let (authority, stop) = (authority.clone(), shutdown.clone());
+        tasks.spawn("hub/port", async move {
+            cedge_tree::port::serve(started, hub_listener, authority, credential, stop).await;
+        });
+    }
+    if config.runs(Module::Node) {
+        node::start(&config, &api, &authority, &tasks);
+    }
+    shutdown.wait().await;
+    tracing::info!("stopping");
+    tasks.wait(STOP_LIMIT).await;
+    Ok(())
+}
+
+fn open_store(dir: &Path) -> anyhow::Result<Store> {
+    let path = dir.join("api");
+    cedge_pki::files::private_dir(&path)?;
+    let store = Store::open(&path.join("store.redb"), cedge_store::Options::default());
+    store.context("the cluster's store")
+}
+
+async fn start_api(
+    config: &Server,
+    store: &Store,
+    registry: &cedge_apiserver::SharedRegistry,
+    tree: &Arc<OnceLock<Tree>>,
+    address: SocketAddr,
+    tasks: &Group,
+) -> anyhow::Result<ApiServer> {
+    let tokens = ServiceAccountTokens::load_or_create(&config.data_dir.join("api"), ISSUER)?;
+    let mut settings = cedge_apiserver::Config::new(store.clone(), tokens);
+    settings.metrics = registry.clone();
+    settings.node_connector = Arc::new(wires::ToNodes(tree.clone()));
+    settings.advertised = config
+        .hub_addresses()
+        .first()
+        .and_then(|a| a.rsplit_once(':'))
+        .and_then(|(host, _)| {
+            host.trim_matches(['[', ']'])
+                .parse()
+                .ok()
+                .map(|ip| SocketAddr::new(ip, address.port()))
+        });
+    Ok(ApiServer::start(settings, tasks.shutdown().clone()).await?)
+}
+
+/// The administrator's kubeconfig, private to who started the server.
+fn write_kubeconfig(
+    dir: &Path,
+    authority: &Authority,
+    config: &Server,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    let profile = Profile::User {
+        name: "admin".to_owned(),
+        group: Some("system:masters".to_owned()),
+    };
+    let key = Arc::new(cedge_pki::Key::load_or_create(
+        &dir.join("identity/admin.key"),
+    )?);
+    let credential = authority.issue(&profile, &key, Validity::from_now(clock::now()))?;
+    let host = if address.ip().is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else {
+        address.ip().to_string()
+    };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
+    let server = format!("https://{host}:{}", address.port());
+    let user = cedge_pki::kubeconfig::User::by_certificate(&credential);
+    let file = Kubeconfig::single(
+        config.name.as_str(),
+        &server,
+        &authority.certificate_pem(),
+        user,
+    );
+    file.write(&dir.join("kubeconfig"))?;
+    Ok(())
+}
+
+/// Controllers and scheduler, each with a client of its own name.
+fn start_workers(config: &Server, api: &ApiServer, authority: &Arc<Authority>, tasks: &Group) {
+    let client = api.client("system:kube-controller-manager", ["system:masters"]);
+    let informers = Informers::new(client.clone(), tasks.clone());
+    if config.runs(Module::Controllers) {
+        let settings = cedge_controllers::Config {
+            cluster_ca: Some(authority.certificate_pem()),
+            ..cedge_controllers::Config::default()
+        };
+        let running =
+            cedge_controllers::run_with(client.clone(), informers.clone(), settings, tasks.clone());
+        tasks.spawn("controllers", running);
+    }
+    if config.runs(Module::Scheduler) {
+        let events = Events::start(
+            api.client("system:kube-scheduler", ["system:masters"]),
+            tasks,
+        );
+        tasks.spawn(
+            "scheduler",
+            cedge_scheduler::run(informers.clone(), events, tasks.clone()),
+        );
+    }
+}
+
+/// Joins the parent whose token was given, unless that is done.
+pub(crate) async fn join_parent(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
+    let dir = config.data_dir.join("tree");
+    cedge_pki::files::private_dir(&dir)?;
+    let uplink = cedge_tree::uplink::Uplink::new(&dir, authority.clone());
+    let Some(token) = config
+        .join
+        .clone()
+        .filter(|_| !matches!(uplink.load(), Ok(Some(_))))
+    else {
+        return Ok(());
+    };
+    let wish = cedge_tree::uplink::Wish {
+        token,
+        name: config.name.clone(),
+        labels: config.labels.clone(),
+        proxy: config.proxy.clone(),
+        replace: false,
+    };
+    let joined = cedge_tree::uplink::join(&uplink, wish)
+        .await
+        .context("could not join the parent")?;
+    tracing::info!(parent = joined.parent_name, "joined");
+    Ok(())
+}
+
+async fn start_tree(
+    config: &Server,
+    api: &ApiServer,
+    authority: &Arc<Authority>,
+    tasks: &Group,
+    hub: SocketAddr,
+) -> anyhow::Result<Tree> {
+    let identity = Identity::authenticated("system:cedge:tree", ["system:masters"]);
+    let client = api.client("system:cedge:tree", ["system:masters"]);
+    let tree = cedge_tree::run(
+        cedge_tree::Config {
+            informers: Informers::new(client.clone(), tasks.clone()),
+            client: client.clone(),
+            api: Arc::new(InProcess::new(
+                api.clone(),
+                identity,
+                tasks.shutdown().clone(),
+            )),
+            authority: authority.clone(),
+            data_dir: config.data_dir.join("tree"),
+            name: config.name.clone(),
+            labels: config.labels.clone(),
+            flavor: "embedded".to_owned(),
+            parent_role: config.parent_role.clone(),
+            silence: config.silence,
+            hub,
+        },
+        tasks.shutdown().clone(),
+    )
+    .await?;
+    cedge_tree::install::publish_hub(
+        &client,
+        config.name.as_str(),
+        hub,
+        &config.hub_addresses(),
+        authority,
+    )
+    .await?;
+    Ok(tree)
+}

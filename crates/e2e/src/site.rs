@@ -1,0 +1,243 @@
+//! One `cedge server`, in a folder of its own.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::kubectl::{Ran, run};
+use crate::wait::eventually;
+
+/// A cluster as a process.
+#[derive(Debug)]
+pub struct Site {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    api: SocketAddr,
+    hub: SocketAddr,
+    args: Vec<String>,
+    process: Option<Child>,
+}
+
+/// The binary that this test was built with.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows itself");
+    let found = test.ancestors().nth(2).map(|dir| dir.join("cedge"));
+    found
+        .filter(|p| p.exists())
+        .expect("build the binary first: cargo build -p cedge")
+}
+
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+}
+
+impl Site {
+    /// A site below `folder`, not started yet.
+    #[must_use]
+    pub fn new(folder: &Path, name: &str, args: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            dir: folder.join(name),
+            api: free(),
+            hub: free(),
+            args: args.iter().map(ToString::to_string).collect(),
+            process: None,
+        }
+    }
+
+    /// A folder of its own for a test, empty.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn folder(test: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("cedge-e2e-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        folder
+    }
+
+    /// Where its hub listens.
+    #[must_use]
+    pub fn hub(&self) -> SocketAddr {
+        self.hub
+    }
+
+    /// The file that speaks to it.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// Starts it, and waits until its API is ready.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn start(&mut self) {
+        self.launch();
+        eventually(&format!("{} is ready", self.name), 60, || {
+            let ran = self.kubectl(&["get", "--raw", "/readyz"]);
+            if ran.ok {
+                Ok(())
+            } else {
+                Err(self.last_words())
+            }
+        });
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If the binary cannot be started.
+    pub fn launch(&mut self) {
+        std::fs::create_dir_all(&self.dir).expect("a folder for the site");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("a log");
+        let child = Command::new(binary())
+            .args(["server", "--name", &self.name])
+            .args([
+                "--listen",
+                &self.api.to_string(),
+                "--hub-listen",
+                &self.hub.to_string(),
+            ])
+            .arg("--data-dir")
+            .arg(&self.dir)
+            .args(&self.args)
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        self.process = Some(child);
+    }
+
+    /// Starts it as a child of `parent`, dialled at `address`.
+    ///
+    /// # Panics
+    /// If the parent gives no token, or the child does not come up.
+    pub fn start_below(&mut self, parent: &Self, address: &str) {
+        self.args
+            .extend(["--join".to_owned(), parent.token(address)]);
+        self.start();
+    }
+
+    /// A token of this site.
+    ///
+    /// # Panics
+    /// If there is none within half a minute.
+    #[must_use]
+    pub fn token(&self, address: &str) -> String {
+        eventually("a token", 30, || {
+            let ran = self.cedge(&["token", "create", "--address", address]);
+            if ran.ok {
+                Ok(ran.out.trim().to_owned())
+            } else {
+                Err(ran.err)
+            }
+        })
+    }
+
+    /// Power loss: the server and every process of its pods.
+    ///
+    /// # Panics
+    /// If a process cannot be killed.
+    pub fn kill(&mut self) {
+        self.kill_server();
+        let ran = run(
+            &binary(),
+            None,
+            &["__power-off", &self.dir.join("node").display().to_string()],
+            None,
+        );
+        assert!(ran.ok, "power off: {}", ran.err);
+    }
+
+    /// `kill -9` of the server alone; its pods go on.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub fn kill_server(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            child.kill().expect("our own child");
+            child.wait().expect("our own child");
+        }
+    }
+
+    /// Stops the server politely.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let pid = i32::try_from(child.id()).expect("a process id");
+            kill(Pid::from_raw(pid), Signal::SIGTERM).expect("our own child");
+            child.wait().expect("our own child");
+        }
+    }
+
+    /// kubectl, at this site.
+    #[must_use]
+    pub fn kubectl(&self, args: &[&str]) -> Ran {
+        run(Path::new("kubectl"), Some(&self.kubeconfig()), args, None)
+    }
+
+    /// `kubectl apply -f -`.
+    #[must_use]
+    pub fn apply(&self, manifest: &str) -> Ran {
+        run(
+            Path::new("kubectl"),
+            Some(&self.kubeconfig()),
+            &["apply", "-f", "-"],
+            Some(manifest),
+        )
+    }
+
+    /// An object, or what kubectl says instead.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn get(&self, args: &[&str]) -> Result<Value, String> {
+        let mut all = vec!["get", "-o", "json"];
+        all.extend(args);
+        self.kubectl(&all).json()
+    }
+
+    /// cedge, at this site.
+    #[must_use]
+    pub fn cedge(&self, args: &[&str]) -> Ran {
+        run(&binary(), Some(&self.kubeconfig()), args, None)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("server.log")
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,48 @@
+//! Waiting for a state of the world, never for a time.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// Between two looks: every look starts a process.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Looks until `look` answers, for `seconds` at most; what it saw last is in the panic.
+///
+/// # Panics
+/// If it does not come true in time.
+pub fn eventually<T, E: Debug>(
+    what: &str,
+    seconds: u64,
+    mut look: impl FnMut() -> Result<T, E>,
+) -> T {
+    let mut last = None;
+    for _ in 0..=(seconds * 10) {
+        match look() {
+            Ok(seen) => return seen,
+            Err(seen) => last = Some(seen),
+        }
+        pause();
+    }
+    panic!("{what}: not so after {seconds} s; last seen: {last:?}")
+}
+
+/// Looks again and again for `seconds`: it must be so every time.
+///
+/// # Panics
+/// If it is not so once.
+pub fn holds_for<E: Debug>(what: &str, seconds: u64, mut look: impl FnMut() -> Result<(), E>) {
+    for _ in 0..(seconds * 10) {
+        if let Err(seen) = look() {
+            panic!("{what}: {seen:?}");
+        }
+        pause();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's own thread, between two looks at other processes"
+)]
+fn pause() {
+    std::thread::sleep(LOOK);
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask ci`: what CI checks besides the tests of `cargo test --workspace`; runs on a laptop too.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::tidy;
+
+/// Runs everything; the first failure ends it.
+pub(crate) fn run() -> Result<()> {
+    step(
+        "format",
+        Command::new("cargo").args(["fmt", "--all", "--check"]),
+    )?;
+    tidy::run()?;
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    step("lints", Command::new("cargo").args(clippy))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
+    step(
+        "docs",
+        Command::new("cargo")
+            .args(doc)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    step(
+        "binary",
+        Command::new("cargo").args(["build", "-p", "cedge"]),
+    )?;
+    let e2e = [
+        "test",
+        "-p",
+        "cedge-e2e",
+        "--",
+        "--test-threads=1",
+        "--nocapture",
+    ];
+    step("e2e", Command::new("cargo").args(e2e).env("CEDGE_E2E", "1"))
+}
+
+fn step(name: &str, command: &mut Command) -> Result<()> {
+    say(&format!("== {name}"));
+    let status = command
+        .status()
+        .with_context(|| format!("{name}: {command:?}"))?;
+    ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a chore that people and CI watch")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
