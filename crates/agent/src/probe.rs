@@ -101,7 +101,7 @@ pub(crate) async fn command(
 
 async fn collect(from: Option<Box<dyn tokio::io::AsyncRead + Send + Unpin>>, into: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     // To the end, so that the command is not held up by a full pipe; but not all of it is kept.
     while let Ok(n) = from.read(&mut buffer).await {
         if n == 0 {

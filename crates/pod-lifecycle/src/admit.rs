@@ -26,7 +26,8 @@ pub fn admit<'a>(
     for other in others {
         *used.entry("pods".into()).or_default() += 1000;
         for (name, amount) in pod_requests(other) {
-            *used.entry(name).or_default() += amount;
+            let sum = used.entry(name).or_default();
+            *sum = sum.saturating_add(amount);
         }
     }
     let mut wanted = pod_requests(pod);

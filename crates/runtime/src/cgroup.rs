@@ -156,30 +156,30 @@ impl Membership {
         let unified = |dir: &PathBuf| self.v2.as_ref() == Some(dir);
         if let (Some(dir), Some(bytes)) = (&self.memory, limits.memory) {
             if unified(dir) {
-                set(dir, "memory.max", bytes);
-                set(dir, "memory.swap.max", 0);
-                set(dir, "memory.oom.group", 1);
+                set(dir, "memory.max", &bytes);
+                set(dir, "memory.swap.max", &0);
+                set(dir, "memory.oom.group", &1);
             } else {
-                set(dir, "memory.limit_in_bytes", bytes);
-                set(dir, "memory.memsw.limit_in_bytes", bytes);
+                set(dir, "memory.limit_in_bytes", &bytes);
+                set(dir, "memory.memsw.limit_in_bytes", &bytes);
             }
         }
         let Some(dir) = &self.cpu else { return };
         if let Some(milli) = limits.cpu {
-            let quota = (milli * PERIOD / 1000).max(1000);
+            let quota = (milli.saturating_mul(PERIOD) / 1000).max(1000);
             if unified(dir) {
-                set(dir, "cpu.max", format!("{quota} {PERIOD}"));
+                set(dir, "cpu.max", &format!("{quota} {PERIOD}"));
             } else {
-                set(dir, "cpu.cfs_period_us", PERIOD);
-                set(dir, "cpu.cfs_quota_us", quota);
+                set(dir, "cpu.cfs_period_us", &PERIOD);
+                set(dir, "cpu.cfs_quota_us", &quota);
             }
         }
-        let shares = (limits.cpu_share.unwrap_or(0) * 1024 / 1000).clamp(2, 262_144);
+        let shares = (limits.cpu_share.unwrap_or(0).saturating_mul(1024) / 1000).clamp(2, 262_144);
         if unified(dir) {
             // The map from 2–262144 to 1–10000 that the runtimes of Kubernetes use.
-            set(dir, "cpu.weight", 1 + (shares - 2) * 9999 / 262_142);
+            set(dir, "cpu.weight", &(1 + (shares - 2) * 9999 / 262_142));
         } else {
-            set(dir, "cpu.shares", shares);
+            set(dir, "cpu.shares", &shares);
         }
     }
 
@@ -264,12 +264,27 @@ impl Membership {
     }
 }
 
+/// Takes away all groups of the agent that has this name, once nothing is in them.
+pub(crate) fn remove_all(name: &str) {
+    for base in detect::existing(name) {
+        remove_tree(&base);
+    }
+}
+
+fn remove_tree(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        remove_tree(&entry.path());
+    }
+    let _ = fs::remove_dir(dir);
+}
+
 /// Moves the calling process into a group.
 pub(crate) fn join(dir: &Path) {
     let _ = fs::write(dir.join("cgroup.procs"), "0");
 }
 
-fn set(dir: &Path, file: &str, value: impl ToString) {
+fn set(dir: &Path, file: &str, value: &dyn ToString) {
     if let Err(error) = fs::write(dir.join(file), value.to_string()) {
         tracing::debug!(dir = %dir.display(), file, %error, "limit not set");
     }

@@ -80,6 +80,7 @@ pub fn power_off(data_dir: &Path) -> io::Result<usize> {
             break;
         }
     }
+    crate::cgroup::remove_all(&Layout::new(data_dir).tag());
     Ok(killed)
 }
 

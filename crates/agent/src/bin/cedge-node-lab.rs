@@ -15,9 +15,8 @@ fn main() -> ExitCode {
     let (Some(data), Some(tables)) = (args.next(), args.next()) else {
         return ExitCode::from(64);
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::FAILURE,
+    let Ok(runtime) = tokio::runtime::Runtime::new() else {
+        return ExitCode::FAILURE;
     };
     match runtime.block_on(cedge_agent::lab::run(
         PathBuf::from(data),

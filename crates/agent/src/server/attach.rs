@@ -58,15 +58,10 @@ async fn session(
     let ended = async move { runtime.wait(&own).await }.boxed();
     let path = node.runtime.log_path(id)?;
     let reading = cedge_tasks::spawn("attach/output", send(path, wanted, ended, to));
-    let mut input = match stdin {
-        true => Some(
-            tokio::fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(node.runtime.stdin_path(id)?)
-                .await?,
-        ),
-        false => None,
+    let mut input = if stdin {
+        Some(open(&node.runtime.stdin_path(id)?).await?)
+    } else {
+        None
     };
     loop {
         tokio::select! {
@@ -96,6 +91,16 @@ async fn session(
         .await?;
     socket.close(None).await?;
     Ok(())
+}
+
+/// Never waits: a container that does not read its input loses the client that floods it, and holds nobody up.
+async fn open(pipe: &std::path::Path) -> std::io::Result<tokio::fs::File> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .custom_flags(nix::libc::O_NONBLOCK);
+    options.open(pipe).await
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -94,9 +94,11 @@ fn wanted(query: &Query) -> Result<Wanted, String> {
     let since = match (query.get("sinceTime"), query.number("sinceSeconds")) {
         (Some(time), _) => Some(time.parse().map_err(|e| format!("sinceTime: {e}"))?),
         (None, Some(secs)) => {
-            let secs = i64::try_from(secs).map_err(|e| format!("sinceSeconds: {e}"))?;
-            let then = cedge_tasks::clock::now() - jiff::SignedDuration::from_secs(secs);
-            Some(then)
+            let age = i64::try_from(secs)
+                .map(jiff::SignedDuration::from_secs)
+                .ok();
+            // Longer ago than time goes back: everything.
+            age.and_then(|age| cedge_tasks::clock::now().checked_sub(age).ok())
         }
         (None, None) => None,
     };

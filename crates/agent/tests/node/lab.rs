@@ -193,8 +193,12 @@ impl Lab {
     }
 
     /// Hands over a pod with this spec; its key is `default/NAME/uid-NAME`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a table of pods reads better without ampersands"
+    )]
     pub(crate) fn pod(&self, name: &str, spec: Value) {
-        self.pods.set(&key(name), &pod(name, spec));
+        self.pods.set(&key(name), &pod(name, &spec));
     }
 
     /// Asks for the deletion of a pod.
@@ -316,7 +320,7 @@ pub(crate) fn key(name: &str) -> String {
     format!("default/{name}/uid-{name}")
 }
 
-pub(crate) fn pod(name: &str, spec: Value) -> Value {
+pub(crate) fn pod(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "generation": 1},

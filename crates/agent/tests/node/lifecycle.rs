@@ -202,7 +202,7 @@ async fn probes_decide_who_is_ready_and_who_starts_again() {
     let status = lab.until("web", "restarted", again).await;
     assert_eq!(
         container(&status, "a")["lastState"]["terminated"]["exitCode"],
-        137
+        143
     );
     let told = lab.told().join("\n");
     assert!(told.contains("Unhealthy: Liveness probe failed"), "{told}");

@@ -15,7 +15,7 @@ async fn pods_go_on_without_the_agent_and_are_adopted() {
         "web",
         one("echo $$$$; while [ ! -e stop ]; do sleep 0.05; done; exit 9"),
     );
-    let mut quick = one("sleep 0.5; exit 4");
+    let mut quick = one("while [ ! -e go ]; do sleep 0.05; done; exit 4");
     quick["restartPolicy"] = json!("Never");
     lab.pod("quick", quick);
     let before = lab.ready("web").await;
@@ -23,7 +23,17 @@ async fn pods_go_on_without_the_agent_and_are_adopted() {
     lab.says("web", "a", "\n").await;
     let pid = lab.log("web", "a").await.trim().to_owned();
     lab.stop().await;
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    std::fs::write(lab.work("quick").join("go"), "").unwrap();
+    for _ in 0..500 {
+        if cedge_runtime::belongings(&lab.config.data_dir)
+            .unwrap()
+            .len()
+            == 1
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(alive(&pid));
     lab.start();
     let quick = lab.phase("quick", "Failed").await;
@@ -137,7 +147,7 @@ async fn kill_9_of_the_agent_again_and_again_disturbs_no_pod() {
     let file = dir.join("tables/pods").join(key("web"));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let spec = json!({"terminationGracePeriodSeconds": 0, "containers": [shell("echo begun; while :; do echo on; sleep 0.05; done")]});
-    std::fs::write(file, pod("web", spec).to_string()).unwrap();
+    std::fs::write(file, pod("web", &spec).to_string()).unwrap();
     let running = |s: &Value| s["containerStatuses"][0]["state"]["running"].is_object();
     let mut first = None;
     for round in 0..6 {

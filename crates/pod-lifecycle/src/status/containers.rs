@@ -92,8 +92,8 @@ impl Writer<'_> {
     fn seen_or_waiting(&self, container: &Container) -> ContainerStatus {
         let previous = self.previous(&container.name);
         let mut status = match self.seen.latest(&container.name) {
-            Some(seen) => self.from_seen(container, seen, previous),
-            None => self.from_previous(container, previous),
+            Some(seen) => self.of_seen(container, seen, previous),
+            None => self.of_previous(container, previous),
         };
         status.volume_mounts = volume_mounts(container);
         if let Some(resources) = &container.resources {
@@ -111,7 +111,7 @@ impl Writer<'_> {
             .find(|s| s.name == name)
     }
 
-    fn from_seen(
+    fn of_seen(
         &self,
         container: &Container,
         seen: &SeenContainer,
@@ -137,7 +137,7 @@ impl Writer<'_> {
     }
 
     /// Nothing is seen of it: it has not been made yet, or the runtime has lost it.
-    fn from_previous(
+    fn of_previous(
         &self,
         container: &Container,
         previous: Option<&ContainerStatus>,

@@ -53,8 +53,25 @@ pub(super) fn enable(dir: &Path, controllers: &[String]) -> Vec<String> {
     kept.cloned().collect()
 }
 
-/// Ours below the hierarchy's root, or below the group that we are in: whichever can be made.
+/// The base directories of an agent that exist.
+pub(super) fn existing(name: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let all = mounts
+        .lines()
+        .filter_map(parse_mount)
+        .flat_map(|h| bases(&h, &own, name));
+    all.filter(|dir| dir.is_dir()).collect()
+}
+
+/// Whichever base directory can be made.
 fn base(hierarchy: &Hierarchy, own: &str, name: &str) -> Option<PathBuf> {
+    let mut bases = bases(hierarchy, own, name).into_iter();
+    bases.find(|dir| fs::create_dir_all(dir).is_ok() && can_move(dir))
+}
+
+/// Ours below the hierarchy's root, or below the group that we are in.
+fn bases(hierarchy: &Hierarchy, own: &str, name: &str) -> Vec<PathBuf> {
     let own = own.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -68,11 +85,8 @@ fn base(hierarchy: &Hierarchy, own: &str, name: &str) -> Option<PathBuf> {
         ours.then(|| hierarchy.point.join(path.trim_start_matches('/')))
     });
     let folder = format!("cedge-{name}");
-    [Some(hierarchy.point.clone()), own]
-        .into_iter()
-        .flatten()
-        .map(|parent| parent.join(&folder))
-        .find(|dir| fs::create_dir_all(dir).is_ok() && can_move(dir))
+    let parents = [Some(hierarchy.point.clone()), own].into_iter().flatten();
+    parents.map(|parent| parent.join(&folder)).collect()
 }
 
 /// To move a process into a group one must be allowed to write there.

@@ -97,6 +97,10 @@ impl Tree {
             return Ok(());
         };
         let inside = self.root.join(path.strip_prefix("/").unwrap_or(&path));
+        if !inside.is_dir() {
+            // Below another one that is hidden already; or a file, whose directory is to be named instead.
+            return Ok(());
+        }
         mount_tmpfs(&inside)?;
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
         Ok(mount(
