@@ -10,7 +10,8 @@ use kube::{Client, Resource};
 
 use crate::{Cache, reflector};
 
-/// The caches of one cluster. Cheap to clone.
+/// The caches of one cluster. Cheap to clone; when the last clone is dropped all watches end, and caches stay as they
+/// are.
 #[derive(Clone)]
 pub struct Informers {
     inner: Arc<Inner>,

@@ -46,8 +46,8 @@ async fn step(client: &Client, key: &Key, pod: Value) -> Result<(), kube::Error>
     }
     let (phase, code) = match labels["outcome"].as_str() {
         Some("succeed") => ("Succeeded", 0),
+        None | Some("") => ("Running", 0),
         Some(code) => ("Failed", code.parse().unwrap()),
-        None => ("Running", 0),
     };
     if pod["status"]["phase"] == phase {
         return Ok(());

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     runtime: Runtime,
     pub(crate) client: Client,
+    /// Its watches end with it.
+    _informers: Informers,
     _server: server::Server,
 }
 
@@ -63,6 +65,7 @@ fn start() -> Result<World, server::Skipped> {
     Ok(World {
         client: client(),
         runtime,
+        _informers: informers,
         _server: server,
     })
 }
