@@ -3,7 +3,7 @@
 //! Stations 8 (run) and 9 (observe) of the walk. Before: the scheduler bound a pod to this node, and the hub put it into the
 //! table `pods`. After: the pod's status is in the table `podstatus`. Durable: both tables (the link keeps them on disk), what
 //! the runtime knows of each container, and the last status of each pod: a node boots with all its pods and no network.
-//! One task for each pod ([`worker`]) does what `cedge_pod_lifecycle` says. Never: dials anybody, asks an API server,
+//! One task for each pod (`worker`) does what `cedge_pod_lifecycle` says. Never: dials anybody, asks an API server,
 //! takes the absence of a pod for its deletion. Start reading at [`run`], then `pods`, then `worker`.
 
 mod admission;
