@@ -18,8 +18,17 @@ fn main() -> Outcome<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir(&modules)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wanted = ["api@", "apimachinery@", "apiextensions-apiserver@", "kube-aggregator@"];
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let wanted = [
+            "api@",
+            "apimachinery@",
+            "apiextensions-apiserver@",
+            "kube-aggregator@",
+        ];
         if wanted.iter().any(|w| name.starts_with(w)) {
             find(&path, &mut files)?;
         }
@@ -58,7 +67,10 @@ fn tags(folder: &Path) -> Outcome<Tags> {
         }
         let mut current = String::new();
         for line in fs::read_to_string(&path)?.lines() {
-            if let Some(name) = line.strip_prefix("type ").and_then(|l| l.strip_suffix(" struct {")) {
+            if let Some(name) = line
+                .strip_prefix("type ")
+                .and_then(|l| l.strip_suffix(" struct {"))
+            {
                 current = name.to_owned();
             } else if line.starts_with('}') {
                 current.clear();
@@ -82,7 +94,11 @@ fn read_tag(current: &str, line: &str, tags: &mut Tags) {
         return;
     };
     let words: Vec<&str> = line.split_whitespace().collect();
-    let ty = if words.get(1).is_some_and(|w| w.starts_with('`')) { words[0] } else { words.get(1).copied().unwrap_or("") };
+    let ty = if words.get(1).is_some_and(|w| w.starts_with('`')) {
+        words[0]
+    } else {
+        words.get(1).copied().unwrap_or("")
+    };
     let mut flags = String::new();
     if ty.starts_with('*') {
         flags.push('*');
@@ -110,7 +126,9 @@ fn messages(proto: &str, tags: &Tags, out: &mut String) {
         } else if let Some((left, right)) = line.split_once(" = ")
             && let Ok(number) = right.trim_end_matches(';').parse::<u32>()
         {
-            let Some((ty, name)) = left.rsplit_once(' ') else { continue };
+            let Some((ty, name)) = left.rsplit_once(' ') else {
+                continue;
+            };
             let none = (name.to_owned(), String::new());
             let (json, flags) = tags.get(&(message.clone(), number)).unwrap_or(&none);
             let json = if json.is_empty() { "-" } else { json };
@@ -125,7 +143,10 @@ fn messages(proto: &str, tags: &Tags, out: &mut String) {
 /// and maps.
 fn kind(ty: &str, package: &str) -> String {
     if let Some(map) = ty.strip_prefix("map<") {
-        let value = map.trim_end_matches('>').split_once(',').map_or("", |(_, v)| v.trim());
+        let value = map
+            .trim_end_matches('>')
+            .split_once(',')
+            .map_or("", |(_, v)| v.trim());
         return format!("{{}}{}", kind(value, package));
     }
     if let Some(item) = ty.strip_prefix("repeated ") {
@@ -139,7 +160,11 @@ fn kind(ty: &str, package: &str) -> String {
         "int32" | "int64" | "uint32" | "uint64" => "v".into(),
         message => {
             let message = message.trim_start_matches('.');
-            if message.contains('.') { message.to_owned() } else { format!("{package}.{message}") }
+            if message.contains('.') {
+                message.to_owned()
+            } else {
+                format!("{package}.{message}")
+            }
         }
     }
 }

@@ -49,7 +49,7 @@ async fn main() -> Outcome {
     let tls = cedge_pki::tls::api_server(LiveCredential::new(&credential), &authority);
     let serving = server.clone();
     let served = cedge_tasks::spawn("example/serve", async move {
-        serving.serve(listener, tls).await
+        serving.serve(listener, tls).await;
     });
     writeln!(std::io::stdout(), "{}", kubeconfig.display())?;
     tokio::signal::ctrl_c().await?;

@@ -39,7 +39,7 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
 }
 
 /// Before an object is changed; after what a write may not change was put back.
-pub(crate) async fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
+pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
     let resource = &*call.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => {
@@ -59,7 +59,7 @@ pub(crate) async fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Val
 }
 
 /// Before an object is deleted.
-pub(crate) async fn on_delete(_api: &Api, call: &Call, object: &Value) -> Result<()> {
+pub(crate) fn on_delete(call: &Call, object: &Value) -> Result<()> {
     let resource = &*call.resource;
     if resource.is("", "namespaces") && namespace::IMMORTAL.contains(&meta::name(object)) {
         return Err(Error::Forbidden(

@@ -151,6 +151,17 @@ impl Authorizer {
         }
     }
 
+    /// The aggregated cluster roles with the rules that they have at present.
+    pub(crate) fn aggregated(&self) -> Vec<(String, Value)> {
+        let policy = self.policy();
+        let names = policy.aggregated_names();
+        let rules = names.filter_map(|name| {
+            let rules = serde_json::to_value(policy.aggregated(name)?).ok()?;
+            Some((name.to_owned(), rules))
+        });
+        rules.collect()
+    }
+
     fn policy(&self) -> RwLockReadGuard<'_, Policy> {
         self.policy.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn deep_bodies_are_refused() {
         let deep = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
-        assert_eq!(object(deep.as_bytes(), BodyForm::Json).unwrap_err().code(), 400);
+        assert_eq!(
+            object(deep.as_bytes(), BodyForm::Json).unwrap_err().code(),
+            400
+        );
     }
 
     #[test]

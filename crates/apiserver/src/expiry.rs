@@ -61,7 +61,7 @@ async fn sweep(api: &Arc<Api>) -> Option<Duration> {
             // Written again: it lives on.
             Ok(_) | Err(WriteFailure::Conflict) => {}
             Err(WriteFailure::Other(error)) => {
-                tracing::warn!(%error, "an old event could not be deleted")
+                tracing::warn!(%error, "an old event could not be deleted");
             }
         }
     }

@@ -155,7 +155,10 @@ fn is_stream(request: &ResourceRequest, query: &Query) -> bool {
 /// Whether a request does something in a pod, whatever its method.
 fn enters_pod(request: &ResourceRequest) -> bool {
     request.verb == Verb::Get
-        && matches!(request.subresource.as_str(), "exec" | "attach" | "portforward")
+        && matches!(
+            request.subresource.as_str(),
+            "exec" | "attach" | "portforward"
+        )
 }
 
 /// What was asked for, if it is there and answers to that.

@@ -9,6 +9,7 @@
 //! Start reading at [`handler`], then `verbs/`.
 
 mod admission;
+mod aggregation;
 mod api;
 mod authn;
 mod authz;

@@ -27,7 +27,9 @@ const META: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.";
 /// Reads an object with its envelope.
 pub(crate) fn object(bytes: &[u8]) -> Result<Value> {
     read(bytes).map_err(|why| {
-        Error::BadRequest(format!("the object provided is unrecognized: protobuf: {why}"))
+        Error::BadRequest(format!(
+            "the object provided is unrecognized: protobuf: {why}"
+        ))
     })
 }
 
@@ -96,7 +98,8 @@ impl Table {
         });
         PARSED.get_or_init(|| {
             let blocks = text[1..].split("\n.");
-            let named = blocks.filter_map(|block| block.split_once('\n').or(Some((block.trim(), ""))));
+            let named =
+                blocks.filter_map(|block| block.split_once('\n').or(Some((block.trim(), ""))));
             Table {
                 messages: named.collect(),
             }
@@ -106,7 +109,8 @@ impl Table {
     fn field(&self, message: &str, number: u32) -> Option<Field> {
         let lines = self.messages.get(message)?.lines();
         let mut fields = lines.map(|line| line.split(' ').collect::<Vec<_>>());
-        let line = fields.find(|words| words.first().and_then(|n| n.parse().ok()) == Some(number))?;
+        let line =
+            fields.find(|words| words.first().and_then(|n| n.parse().ok()) == Some(number))?;
         let flags = *line.get(3)?;
         Some(Field {
             name: line[1],
@@ -157,7 +161,9 @@ impl Table {
         if let Some(kind) = field.kind.strip_prefix("{}") {
             let slot = object.entry(field.name).or_insert_with(|| json!({}));
             let (key, value) = self.entry(kind, wire, depth)?;
-            slot.as_object_mut().ok_or("a field stands twice")?.insert(key, value);
+            slot.as_object_mut()
+                .ok_or("a field stands twice")?
+                .insert(key, value);
             return Ok(());
         }
         let value = self.value(field.kind, wire, depth)?;
@@ -201,13 +207,20 @@ impl Table {
             ("v", Wire::Number(n)) => json!(n.cast_signed()),
             ("t", Wire::Number(n)) => json!(n != 0),
             ("d", Wire::Fixed(n)) => json!(f64::from_bits(n)),
-            (message, Wire::Bytes(b)) if message.contains('.') => self.message(message, b, depth + 1)?,
+            (message, Wire::Bytes(b)) if message.contains('.') => {
+                self.message(message, b, depth + 1)?
+            }
             _ => return Err("a field has the wrong type"),
         })
     }
 
     /// Messages whose JSON is not an object of their fields.
-    fn special(&self, name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>, &'static str> {
+    fn special(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        depth: usize,
+    ) -> Result<Option<Value>, &'static str> {
         let short = name.rsplit('.').next().unwrap_or(name);
         let meta = name.starts_with(META);
         Ok(Some(match short {
@@ -236,13 +249,20 @@ impl Table {
     }
 
     fn schema_or(&self, short: &str, bytes: &[u8], depth: usize) -> Result<Value, &'static str> {
-        const SCHEMA: &str = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
-        let schema_number = if short == "JSONSchemaPropsOrBool" { 2 } else { 1 };
+        const SCHEMA: &str =
+            "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+        let schema_number = if short == "JSONSchemaPropsOrBool" {
+            2
+        } else {
+            1
+        };
         let mut others = Vec::new();
         let mut allows = false;
         for field in Fields(bytes) {
             match field? {
-                (n, Wire::Bytes(b)) if n == schema_number => return self.message(SCHEMA, b, depth + 1),
+                (n, Wire::Bytes(b)) if n == schema_number => {
+                    return self.message(SCHEMA, b, depth + 1);
+                }
                 (1, Wire::Number(n)) => allows = n != 0,
                 (2, Wire::Bytes(b)) if short == "JSONSchemaPropsOrArray" => {
                     others.push(self.message(SCHEMA, b, depth + 1)?);
@@ -251,7 +271,11 @@ impl Table {
                 _ => {}
             }
         }
-        Ok(if short == "JSONSchemaPropsOrBool" { json!(allows) } else { Value::Array(others) })
+        Ok(if short == "JSONSchemaPropsOrBool" {
+            json!(allows)
+        } else {
+            Value::Array(others)
+        })
     }
 }
 
@@ -273,7 +297,11 @@ fn time(bytes: &[u8], micro: bool) -> Result<Value, &'static str> {
     }
     let nanos = i32::try_from(nanos).map_err(|_| "a time is out of range")?;
     let at = Timestamp::new(seconds, nanos).map_err(|_| "a time is out of range")?;
-    let format = if micro { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
+    let format = if micro {
+        "%Y-%m-%dT%H:%M:%S.%6fZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%SZ"
+    };
     Ok(json!(at.strftime(format).to_string()))
 }
 
@@ -283,7 +311,11 @@ fn go_duration(nanos: i64) -> String {
     let total = nanos.unsigned_abs();
     let (seconds, rest) = (total / 1_000_000_000, total % 1_000_000_000);
     let fraction = format!(".{rest:09}");
-    let fraction = if rest == 0 { "" } else { fraction.trim_end_matches('0') };
+    let fraction = if rest == 0 {
+        ""
+    } else {
+        fraction.trim_end_matches('0')
+    };
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (h, m) {
         (0, 0) => format!("{sign}{s}{fraction}s"),
@@ -319,6 +351,7 @@ fn text(bytes: &[u8]) -> Result<&str, &'static str> {
 }
 
 /// A value as it stands on the wire.
+#[derive(Clone, Copy)]
 enum Wire<'a> {
     Number(u64),
     Fixed(u64),
@@ -353,7 +386,8 @@ impl<'a> Fields<'a> {
             0 => Wire::Number(varint(&mut self.0)?),
             1 => Wire::Fixed(u64::from_le_bytes(self.fixed()?)),
             2 => {
-                let len = usize::try_from(varint(&mut self.0)?).map_err(|_| "a length is too large")?;
+                let len =
+                    usize::try_from(varint(&mut self.0)?).map_err(|_| "a length is too large")?;
                 Wire::Bytes(self.take(len)?)
             }
             5 => Wire::Fixed(u32::from_le_bytes(self.fixed()?).into()),
@@ -363,21 +397,28 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or("it ends in the middle of a field")?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(len)
+            .ok_or("it ends in the middle of a field")?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
         let bytes = self.take(N)?;
-        bytes.try_into().map_err(|_| "it ends in the middle of a field")
+        bytes
+            .try_into()
+            .map_err(|_| "it ends in the middle of a field")
     }
 }
 
 fn varint(bytes: &mut &[u8]) -> Result<u64, &'static str> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first().ok_or("it ends in the middle of a number")?;
+        let (first, rest) = bytes
+            .split_first()
+            .ok_or("it ends in the middle of a number")?;
         *bytes = rest;
         value |= u64::from(first & 0x7f) << shift;
         if first & 0x80 == 0 {

@@ -239,7 +239,7 @@ impl Resource {
     }
 
     /// From the version in which objects are stored to this one.
-    pub(crate) fn from_storage(&self, object: &mut Value) {
+    pub(crate) fn read_stored(&self, object: &mut Value) {
         match &self.definition {
             Definition::BuiltIn(kind) => convert(kind.storage(), kind, object),
             Definition::Custom(_) => object["apiVersion"] = self.api_version().into(),
@@ -247,11 +247,11 @@ impl Resource {
     }
 
     /// From this version to the one in which objects are stored.
-    pub(crate) fn to_storage(&self, object: &mut Value) {
+    pub(crate) fn make_stored(&self, object: &mut Value) {
         match &self.definition {
             Definition::BuiltIn(kind) => convert(kind, kind.storage(), object),
             Definition::Custom(custom) => {
-                object["apiVersion"] = custom.storage_api_version().into()
+                object["apiVersion"] = custom.storage_api_version().into();
             }
         }
     }

@@ -117,7 +117,7 @@ pub(crate) fn stored_object(call: &Call, object: &Object) -> Result<Response<Bod
         return Ok(bytes(StatusCode::OK, "application/json", body));
     }
     let mut decoded = object.value()?;
-    resource.from_storage(&mut decoded);
+    resource.read_stored(&mut decoded);
     self::object(call, StatusCode::OK, decoded)
 }
 

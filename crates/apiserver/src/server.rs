@@ -1,6 +1,6 @@
 //! Starts the parts, and hands out what others use.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cedge_pki::Identity;
@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::status::Error;
-use crate::{bootstrap, cache, crds, expiry};
+use crate::{aggregation, bootstrap, cache, crds, expiry};
 
 /// Notices that wait to be written; more are dropped.
 const NOTICES_MAX: usize = 256;
@@ -63,7 +63,7 @@ impl ApiServer {
             authorizer: authorizer.clone(),
             documents: documents.clone(),
         });
-        let loaded = cache::load(&cache, &*listener).map_err(StartError::Read)?;
+        cache::load(&cache, &*listener).map_err(StartError::Read)?;
         authorizer.loaded();
         let (notices, queue) = mpsc::channel(NOTICES_MAX);
         let metrics = Metrics::new(config.metrics.clone());
@@ -81,7 +81,7 @@ impl ApiServer {
             metrics,
             config,
         });
-        spawn_feed(&api, listener, loaded);
+        spawn_feed(&api, listener);
         api.tasks
             .spawn("apiserver/events", write_notices(api.clone(), queue));
         api.tasks
@@ -90,6 +90,11 @@ impl ApiServer {
         api.tasks
             .supervise("apiserver/definitions", OnError::Restart, move || {
                 crds::run(definitions.clone())
+            });
+        let roles = api.clone();
+        api.tasks
+            .supervise("apiserver/roles", OnError::Restart, move || {
+                aggregation::run(roles.clone())
             });
         bootstrap::bootstrap(&api)
             .await
@@ -142,18 +147,12 @@ impl ApiServer {
 }
 
 /// Follows the store; when it cannot, the server would show old states only, so this is tried for as long as it lives.
-fn spawn_feed(api: &Arc<Api>, listener: Arc<Changes>, loaded: cedge_store::Revision) {
-    let at = Arc::new(Mutex::new(loaded));
+fn spawn_feed(api: &Arc<Api>, listener: Arc<Changes>) {
     let cache = api.cache.clone();
     api.tasks
         .supervise("apiserver/feed", OnError::Restart, move || {
-            let (cache, listener, at) = (cache.clone(), listener.clone(), at.clone());
-            async move {
-                let from = *at.lock().unwrap_or_else(PoisonError::into_inner);
-                let ended = cache::follow(&cache, &*listener, from).await;
-                *at.lock().unwrap_or_else(PoisonError::into_inner) = cache.revision().into();
-                ended
-            }
+            let (cache, listener) = (cache.clone(), listener.clone());
+            async move { cache::follow(&cache, &*listener).await }
         });
 }
 

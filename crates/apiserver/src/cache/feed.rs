@@ -34,15 +34,12 @@ pub(crate) enum Interrupted {
     Ended(#[source] Ended),
 }
 
-/// Follows the store from a revision on, until it is closed.
+/// Follows the store from the revision that the cache has reached, until it is closed.
 ///
 /// # Errors
-/// The store could not be followed; to be called again with the revision that the cache has reached.
-pub(crate) async fn follow(
-    cache: &Cache,
-    listener: &dyn Listener,
-    from: Revision,
-) -> Result<(), Interrupted> {
+/// The store could not be followed; to be called again.
+pub(crate) async fn follow(cache: &Cache, listener: &dyn Listener) -> Result<(), Interrupted> {
+    let from = Revision::new(cache.revision());
     let mut watch = cache.store().watch(ALL, from).map_err(Interrupted::Watch)?;
     loop {
         match tokio::time::timeout(QUIET, watch.next()).await {
@@ -58,7 +55,7 @@ pub(crate) async fn follow(
 ///
 /// # Errors
 /// The store cannot be read.
-pub(crate) fn load(cache: &Cache, listener: &dyn Listener) -> Result<Revision, ReadError> {
+pub(crate) fn load(cache: &Cache, listener: &dyn Listener) -> Result<(), ReadError> {
     let revision = cache.store().revision();
     for (prefix, skip) in [(FIRST, None), (ALL, Some(FIRST))] {
         let mut after = None;
@@ -82,7 +79,7 @@ pub(crate) fn load(cache: &Cache, listener: &dyn Listener) -> Result<Revision, R
         kind.loaded(revision.get());
     }
     cache.set_applied(revision);
-    Ok(revision)
+    Ok(())
 }
 
 fn load_one(cache: &Cache, listener: &dyn Listener, item: &cedge_store::Item) {

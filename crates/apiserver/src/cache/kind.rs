@@ -22,13 +22,16 @@ const RECENT_BYTES_MAX: usize = 4 << 20;
 /// How long changes are kept above [`RECENT_BYTES`].
 const RECENT_AGE: Duration = Duration::from_secs(10);
 
+/// Gives the values of selectable fields.
+pub(crate) type Values = Arc<dyn Fn(&Value) -> Vec<String> + Send + Sync>;
+
 /// Computes the values of a kind's selectable fields.
 #[derive(Clone)]
 pub(crate) struct Indexer {
     /// The names of the fields, beyond `metadata.name` and `metadata.namespace`.
     pub(crate) names: Arc<[String]>,
     /// Their values, in that order; empty where not set.
-    pub(crate) values: Arc<dyn Fn(&Value) -> Vec<String> + Send + Sync>,
+    pub(crate) values: Values,
 }
 
 /// One kind, in the version in which it is stored.
@@ -106,6 +109,11 @@ impl KindCache {
     /// States the selectable fields; objects that are held already are looked at anew.
     pub(crate) fn set_indexer(&self, index: Option<Indexer>) {
         let mut state = self.write();
+        let names = |index: &Option<Indexer>| index.as_ref().map(|i| i.names.clone());
+        if names(&state.index) == names(&index) {
+            state.index = index;
+            return;
+        }
         let objects = std::mem::take(&mut state.objects);
         state.objects = objects
             .into_iter()

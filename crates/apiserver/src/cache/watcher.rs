@@ -81,12 +81,12 @@ impl Watcher {
     pub(crate) async fn next(&mut self) -> Seen {
         loop {
             let changes = if self.history.is_some() {
-                match self.from_history().await {
+                match self.take_history().await {
                     Ok(changes) => changes,
                     Err(ended) => return ended,
                 }
             } else {
-                match self.from_recent() {
+                match self.take_recent() {
                     Ok(changes) => changes,
                     Err(error) => return Seen::TooOld(error),
                 }
@@ -116,7 +116,7 @@ impl Watcher {
         self.revision
     }
 
-    fn from_recent(&mut self) -> Result<Vec<Arc<Event>>> {
+    fn take_recent(&mut self) -> Result<Vec<Arc<Event>>> {
         self.changed.mark_unchanged();
         if let Ok(changes) = self.kind.changes(self.seen, BATCH) {
             self.seen += changes.len() as u64;
@@ -137,7 +137,7 @@ impl Watcher {
         }
     }
 
-    async fn from_history(&mut self) -> Result<Vec<Arc<Event>>, Seen> {
+    async fn take_history(&mut self) -> Result<Vec<Arc<Event>>, Seen> {
         let Some(history) = self.history.as_mut() else {
             return Ok(Vec::new());
         };

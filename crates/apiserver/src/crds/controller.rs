@@ -17,6 +17,8 @@ use crate::status::{Error, Result};
 
 /// When objects of a deleted definition remain (finalizers hold them), it is looked at again after this.
 const RETRY: Duration = Duration::from_secs(1);
+/// Everything is looked at again after this, whatever happened.
+const QUIET: Duration = Duration::from_secs(3600);
 
 /// Reacts to every change of a definition until the server ends.
 ///
@@ -29,13 +31,8 @@ pub(crate) async fn run(api: Arc<Api>) -> Result<(), Error> {
     loop {
         let again = reconcile_all(&api).await;
         let changes = watcher.next();
-        let wait = async {
-            if again {
-                tokio::time::sleep(RETRY).await
-            } else {
-                std::future::pending().await
-            }
-        };
+        // Without anything left to do, only a change matters.
+        let wait = if again { RETRY } else { QUIET };
         tokio::select! {
             biased;
             () = api.tasks.shutdown().wait() => return Ok(()),
@@ -45,7 +42,7 @@ pub(crate) async fn run(api: Arc<Api>) -> Result<(), Error> {
                 Seen::TooOld(error) => return Err(error),
                 Seen::Closed => return Ok(()),
             },
-            () = wait => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }

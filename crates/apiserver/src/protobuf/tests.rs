@@ -18,13 +18,23 @@ fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_deployment_is_read_as_its_json() {
-    let metadata = [b(1, b"web"), b(2, b""), b(8, &[]), b(11, &[b(1, b"app"), b(2, b"web")].concat())].concat();
+    let metadata = [
+        b(1, b"web"),
+        b(2, b""),
+        b(8, &[]),
+        b(11, &[b(1, b"app"), b(2, b"web")].concat()),
+    ]
+    .concat();
     let port = [b(1, b""), v(2, 0), v(3, 80), b(4, b"TCP")].concat();
     let probe = [b(1, &b(2, &b(2, &[v(1, 0), v(2, 80)].concat()))), v(2, 0)].concat();
     let container = [b(1, b"c"), b(2, b"image"), b(6, &port), b(10, &probe)].concat();
     let template = b(2, &b(2, &container));
     let spec = [v(1, 0), b(2, &[]), b(3, &template), v(5, 0), v(7, 0)].concat();
-    let body = envelope("apps/v1", "Deployment", &[b(1, &metadata), b(2, &spec)].concat());
+    let body = envelope(
+        "apps/v1",
+        "Deployment",
+        &[b(1, &metadata), b(2, &spec)].concat(),
+    );
     assert_eq!(
         object(&body).unwrap(),
         json!({
@@ -51,7 +61,11 @@ fn secrets_quantities_and_reviews_are_read() {
     let node = object(&envelope("v1", "Node", &b(3, &capacity))).unwrap();
     assert_eq!(node["status"]["capacity"]["cpu"], "2");
     let attributes = b(1, &[b(2, b"get"), b(5, b"pods")].concat());
-    let review = envelope("authorization.k8s.io/v1", "SelfSubjectAccessReview", &b(2, &attributes));
+    let review = envelope(
+        "authorization.k8s.io/v1",
+        "SelfSubjectAccessReview",
+        &b(2, &attributes),
+    );
     assert_eq!(
         object(&review).unwrap()["spec"]["resourceAttributes"],
         json!({"verb": "get", "resource": "pods"})

@@ -105,10 +105,10 @@ async fn attempt_create(
         return Ok(object);
     }
     let mut stored = object;
-    resource.to_storage(&mut stored);
+    resource.make_stored(&mut stored);
     let revision = api.insert(resource, &stored).await?;
     reserved.keep();
-    resource.from_storage(&mut stored);
+    resource.read_stored(&mut stored);
     meta::set_revision(&mut stored, revision);
     admission::created(api, call, &stored);
     Ok(stored)

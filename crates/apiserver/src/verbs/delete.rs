@@ -104,7 +104,7 @@ async fn attempt(
     let resource = &*call.resource;
     let old = current.value()?;
     options.check_preconditions(resource, &old)?;
-    admission::on_delete(api, call, &old).await?;
+    admission::on_delete(call, &old)?;
     let mut new = old.clone();
     let step = mark(resource, &mut new, options, call.now);
     let revision = match step {
@@ -120,7 +120,7 @@ async fn attempt(
     if gone && !options.dry_run {
         admission::deleted(api, resource, &new);
     }
-    resource.from_storage(&mut new);
+    resource.read_stored(&mut new);
     meta::set_revision(&mut new, revision);
     Ok(Deleted { object: new, gone })
 }

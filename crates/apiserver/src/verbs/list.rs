@@ -46,7 +46,7 @@ pub(crate) fn answer(call: &Call, listed: Listed) -> Result<Response<Body>> {
         Shape::Whole if call.accepted == Accepted::default() && call.resource.bytes_are_ours() => {
             Ok(as_bytes(&call.resource, listed.objects, &metadata))
         }
-        shape => as_values(call, shape, &listed.objects, metadata),
+        shape => as_values(call, shape, &listed.objects, &metadata),
     }
 }
 
@@ -327,12 +327,12 @@ fn as_values(
     call: &Call,
     shape: Shape,
     objects: &[Arc<Object>],
-    metadata: Map<String, Value>,
+    metadata: &Map<String, Value>,
 ) -> Result<Response<Body>> {
     let resource = &call.resource;
     let decoded = objects.iter().map(|object| {
         let mut value = object.value()?;
-        resource.from_storage(&mut value);
+        resource.read_stored(&mut value);
         Ok(value)
     });
     let list = match shape {

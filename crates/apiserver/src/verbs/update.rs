@@ -131,7 +131,7 @@ pub(crate) async fn change(
 /// The object in the version of the request.
 pub(crate) fn decoded(call: &Call, object: &Arc<Object>) -> Result<Value> {
     let mut value = object.value()?;
-    call.resource.from_storage(&mut value);
+    call.resource.read_stored(&mut value);
     Ok(value)
 }
 
@@ -155,7 +155,7 @@ async fn attempt(
     super::create::drop_duplicate_owners(call, &mut new);
     resource.set_defaults(&mut new);
     resource.prepare_update(subresource, &mut new, old);
-    admission::on_update(api, call, &mut new, old).await?;
+    admission::on_update(api, call, &mut new, old)?;
     if !changed.managed {
         crate::managed::track(call, options, Some(old), &mut new);
     }
@@ -173,7 +173,7 @@ async fn attempt(
         return Ok(new);
     }
     let mut stored = new;
-    resource.to_storage(&mut stored);
+    resource.make_stored(&mut stored);
     let gone = meta::may_go(&stored) && admission::may_go(resource, &stored);
     let revision = if gone {
         api.remove(resource, &stored, current.revision()).await?
@@ -181,7 +181,7 @@ async fn attempt(
         api.replace(resource, &stored, current.revision()).await?
     };
     reserved.keep();
-    resource.from_storage(&mut stored);
+    resource.read_stored(&mut stored);
     if gone {
         admission::deleted(api, resource, &stored);
     }

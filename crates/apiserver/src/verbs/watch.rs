@@ -290,7 +290,7 @@ impl Stream {
 
     fn shaped(&mut self, object: &Object) -> Result<Value> {
         let mut value = object.value()?;
-        self.call.resource.from_storage(&mut value);
+        self.call.resource.read_stored(&mut value);
         Ok(match self.call.accepted.shape {
             Shape::Whole => value,
             Shape::Metadata => respond::partial(&value),

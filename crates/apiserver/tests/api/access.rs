@@ -276,3 +276,23 @@ async fn who_may_impersonate_acts_for_others() {
         400
     );
 }
+
+#[tokio::test]
+async fn aggregated_roles_show_the_rules_of_those_that_they_select() {
+    let server = start().await;
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let part = json!({
+        "metadata": {"name": "part", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+        "rules": [{"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get"]}],
+    });
+    server.create(roles, part).await;
+    for _ in 0..500 {
+        let view = server.get(&format!("{roles}/view")).await.body;
+        let rules = view["rules"].as_array().cloned().unwrap_or_default();
+        if rules.iter().any(|r| r["resources"] == json!(["widgets"])) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the rules were not gathered");
+}

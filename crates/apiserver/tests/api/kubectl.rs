@@ -18,7 +18,10 @@ struct Kubectl {
 
 /// A server on a port, and kubectl that speaks to it as an administrator. `None` without kubectl.
 async fn kubectl() -> Option<Kubectl> {
-    let found = Command::new("kubectl").args(["version", "--client"]).output().await;
+    let found = Command::new("kubectl")
+        .args(["version", "--client"])
+        .output()
+        .await;
     if !found.is_ok_and(|out| out.status.success()) {
         println!("skipped: kubectl is not on the PATH");
         return None;
@@ -38,11 +41,15 @@ async fn kubectl() -> Option<Kubectl> {
         name: "admin".into(),
         group: Some("system:masters".into()),
     };
-    let admin = authority.issue(&admin, &Arc::new(Key::generate()), Validity::from_now(now)).unwrap();
+    let admin = authority
+        .issue(&admin, &Arc::new(Key::generate()), Validity::from_now(now))
+        .unwrap();
     let user = kubeconfig::User::by_certificate(&admin);
     let url = format!("https://{address}");
     let config = dir.path().join("kubeconfig");
-    Kubeconfig::single("test", &url, &authority.certificate_pem(), user).write(&config).unwrap();
+    Kubeconfig::single("test", &url, &authority.certificate_pem(), user)
+        .write(&config)
+        .unwrap();
     Some(Kubectl {
         config,
         server,
@@ -54,7 +61,12 @@ async fn kubectl() -> Option<Kubectl> {
 
 impl Kubectl {
     async fn run(&self, command: &str, input: &str) -> (bool, String) {
-        run(&self.config, &command.split_whitespace().collect::<Vec<_>>(), input).await
+        run(
+            &self.config,
+            &command.split_whitespace().collect::<Vec<_>>(),
+            input,
+        )
+        .await
     }
 
     /// Runs a command that must succeed.
@@ -77,9 +89,18 @@ async fn run(config: &Path, arguments: &[&str], input: &str) -> (bool, String) {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .await
+        .unwrap();
     let wait = std::time::Duration::from_secs(60);
-    let out = tokio::time::timeout(wait, child.wait_with_output()).await.expect("kubectl ended").unwrap();
+    let out = tokio::time::timeout(wait, child.wait_with_output())
+        .await
+        .expect("kubectl ended")
+        .unwrap();
     let text = [out.stdout, out.stderr].concat();
     (out.status.success(), String::from_utf8(text).unwrap())
 }
@@ -100,40 +121,100 @@ spec:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kubectl_works_with_built_in_kinds() {
     let Some(k) = kubectl().await else { return };
-    assert_eq!(k.ok("apply -f -", DEPLOYMENT).await, "deployment.apps/web created\n");
-    assert_eq!(k.ok("apply -f -", DEPLOYMENT).await, "deployment.apps/web unchanged\n");
+    assert_eq!(
+        k.ok("apply -f -", DEPLOYMENT).await,
+        "deployment.apps/web created\n"
+    );
+    assert_eq!(
+        k.ok("apply -f -", DEPLOYMENT).await,
+        "deployment.apps/web unchanged\n"
+    );
     let changed = DEPLOYMENT.replace("replicas: 2", "replicas: 3");
-    assert_eq!(k.ok("apply -f -", &changed).await, "deployment.apps/web configured\n");
+    assert_eq!(
+        k.ok("apply -f -", &changed).await,
+        "deployment.apps/web configured\n"
+    );
     let table = k.ok("get deployments", "").await;
-    assert!(table.starts_with("NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    0/3"), "{table}");
-    assert_eq!(k.ok("get deploy web -o jsonpath={.spec.replicas}", "").await, "3");
-    assert_eq!(k.ok("scale deploy web --replicas=5", "").await, "deployment.apps/web scaled\n");
-    assert_eq!(k.ok("label deploy web tier=line", "").await, "deployment.apps/web labeled\n");
-    assert_eq!(k.ok("get deploy -l tier=line -o name", "").await, "deployment.apps/web\n");
+    assert!(
+        table.starts_with("NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    0/3"),
+        "{table}"
+    );
+    assert_eq!(
+        k.ok("get deploy web -o jsonpath={.spec.replicas}", "")
+            .await,
+        "3"
+    );
+    assert_eq!(
+        k.ok("scale deploy web --replicas=5", "").await,
+        "deployment.apps/web scaled\n"
+    );
+    assert_eq!(
+        k.ok("label deploy web tier=line", "").await,
+        "deployment.apps/web labeled\n"
+    );
+    assert_eq!(
+        k.ok("get deploy -l tier=line -o name", "").await,
+        "deployment.apps/web\n"
+    );
     let described = k.ok("describe deployment web", "").await;
-    assert!(described.contains("Replicas:               5 desired"), "{described}");
-    assert_eq!(k.ok("apply --server-side --force-conflicts -f -", &changed).await, "deployment.apps/web serverside-applied\n");
-    assert!(k.ok("explain deployment.spec.replicas", "").await.contains("replicas <integer>"));
+    assert!(
+        described.contains("Replicas:               5 desired"),
+        "{described}"
+    );
+    assert_eq!(
+        k.ok("apply --server-side --force-conflicts -f -", &changed)
+            .await,
+        "deployment.apps/web serverside-applied\n"
+    );
+    assert!(
+        k.ok("explain deployment.spec.replicas", "")
+            .await
+            .contains("replicas <integer>")
+    );
     assert!(k.ok("api-resources", "").await.contains("deployments"));
     assert!(k.ok("api-versions", "").await.contains("apps/v1"));
     assert_eq!(k.ok("auth can-i create pods", "").await.trim(), "yes");
-    assert_eq!(k.run("auth can-i create pods --as jane", "").await.1.trim(), "no");
+    assert_eq!(
+        k.run("auth can-i create pods --as jane", "").await.1.trim(),
+        "no"
+    );
     assert!(k.ok("get all", "").await.contains("service/kubernetes"));
     // These send protobuf.
-    assert_eq!(k.ok("create configmap made --from-literal=a=b", "").await, "configmap/made created\n");
-    assert_eq!(k.ok("get configmap made -o jsonpath={.data.a}", "").await, "b");
-    assert_eq!(k.ok("create deployment second --image=process --replicas=2", "").await, "deployment.apps/second created\n");
-    assert_eq!(k.ok("create serviceaccount robot", "").await, "serviceaccount/robot created\n");
+    assert_eq!(
+        k.ok("create configmap made --from-literal=a=b", "").await,
+        "configmap/made created\n"
+    );
+    assert_eq!(
+        k.ok("get configmap made -o jsonpath={.data.a}", "").await,
+        "b"
+    );
+    assert_eq!(
+        k.ok("create deployment second --image=process --replicas=2", "")
+            .await,
+        "deployment.apps/second created\n"
+    );
+    assert_eq!(
+        k.ok("create serviceaccount robot", "").await,
+        "serviceaccount/robot created\n"
+    );
     assert!(k.ok("create token robot", "").await.starts_with("ey"));
     assert!(k.ok("auth whoami", "").await.contains("system:masters"));
-    let (failed, wrong) = k.run("apply -f -", &DEPLOYMENT.replace("replicas:", "replica:")).await;
+    let (failed, wrong) = k
+        .run("apply -f -", &DEPLOYMENT.replace("replicas:", "replica:"))
+        .await;
     assert!(!failed);
     assert!(wrong.contains("unknown field \"spec.replica\""), "{wrong}");
     let deleted = k.ok("delete deployment web", "").await;
-    assert!(deleted.starts_with("deployment.apps \"web\" deleted"), "{deleted}");
+    assert!(
+        deleted.starts_with("deployment.apps \"web\" deleted"),
+        "{deleted}"
+    );
     let (found, missing) = k.run("get deployment web", "").await;
     assert!(!found);
-    assert_eq!(missing, "Error from server (NotFound): deployments.apps \"web\" not found\n");
+    assert_eq!(
+        missing,
+        "Error from server (NotFound): deployments.apps \"web\" not found\n"
+    );
     drop(k.server);
 }
 
@@ -160,10 +241,22 @@ spec:
     additionalPrinterColumns: [{name: Size, type: integer, jsonPath: .spec.size}]
 ";
     k.ok("apply -f -", definition).await;
-    k.ok("wait --for=condition=Established crd/widgets.example.com --timeout=20s", "").await;
+    k.ok(
+        "wait --for=condition=Established crd/widgets.example.com --timeout=20s",
+        "",
+    )
+    .await;
     let widget = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\nspec: {size: 4}\n";
-    assert_eq!(k.ok("apply -f -", widget).await, "widget.example.com/a created\n");
+    assert_eq!(
+        k.ok("apply -f -", widget).await,
+        "widget.example.com/a created\n"
+    );
     assert_eq!(k.ok("get wd", "").await, "NAME   SIZE\na      4\n");
-    assert!(k.ok("explain widget.spec.size", "").await.contains("How large."));
-    k.ok("delete crd widgets.example.com --timeout=20s", "").await;
+    assert!(
+        k.ok("explain widget.spec.size", "")
+            .await
+            .contains("How large.")
+    );
+    k.ok("delete crd widgets.example.com --timeout=20s", "")
+        .await;
 }

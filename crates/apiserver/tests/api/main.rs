@@ -1,4 +1,13 @@
 //! The API as its clients see it: in one process, without a socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    clippy::too_many_lines,
+    reason = "a test, all of it: helpers included"
+)]
 
 mod support;
 

@@ -62,6 +62,10 @@ async fn the_three_plain_patches_do_what_they_say() {
         missing.body["message"],
         "deployments.apps \"none\" not found"
     );
+    let invalid = server
+        .patch(&path, "merge-patch+json", json!({"spec": {"replicas": -1}}))
+        .await;
+    assert_eq!(invalid.code, 422, "{:#}", invalid.body);
 }
 
 #[tokio::test]

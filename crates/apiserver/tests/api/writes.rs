@@ -142,6 +142,23 @@ async fn unknown_fields_are_refused_warned_of_or_dropped() {
 }
 
 #[tokio::test]
+async fn a_wrong_object_is_refused_with_the_field() {
+    let server = start().await;
+    let mut object = pod("a");
+    object["spec"]["containers"] = json!([]);
+    let answer = server.post(PODS, object).await;
+    assert_eq!(answer.code, 422, "{:#}", answer.body);
+    assert_eq!(
+        answer.body["message"],
+        "Pod \"a\" is invalid: spec.containers: Required value"
+    );
+    assert_eq!(
+        answer.body["details"]["causes"][0]["field"],
+        "spec.containers"
+    );
+}
+
+#[tokio::test]
 async fn a_body_must_be_what_its_path_says() {
     let server = start().await;
     let answer = server.post(CONFIG_MAPS, pod("a")).await;
