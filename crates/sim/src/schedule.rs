@@ -1,6 +1,6 @@
 //! From a number to a whole history, and then the healing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cedge_sync::{Hash, Key, Reader, Writer};
@@ -89,7 +89,9 @@ fn step(world: &mut World, profile: Profile) -> Result<(), String> {
         79..=81 => world.disconnect(way)?,
         82..=84 => world.crash(node)?,
         // A while without trouble, in which memories form that can be lost.
-        85..=88 => settle(world)?,
+        85..=88 => {
+            settle(world)?;
+        }
         _ if profile == Profile::Disasters => disaster(world, node)?,
         _ => {}
     }
@@ -133,8 +135,8 @@ fn disaster(world: &mut World, node: usize) -> Result<(), String> {
 }
 
 /// Lets everything come to rest, with links up and without faults.
-fn settle(world: &mut World) -> Result<(), String> {
-    for _ in 0..400 {
+fn settle(world: &mut World) -> Result<bool, String> {
+    for round in 0..400 {
         for way in world.ways() {
             world.connect(way);
         }
@@ -153,7 +155,7 @@ fn settle(world: &mut World) -> Result<(), String> {
             }
         }
         if !busy {
-            return Ok(());
+            return Ok(round > 0);
         }
     }
     Err("the world does not come to rest".to_owned())
@@ -162,11 +164,18 @@ fn settle(world: &mut World) -> Result<(), String> {
 /// Settles, and does what people do where memory was lost: writes again what is wanted, deletes what is not, confirms.
 fn heal(world: &mut World) -> Result<(), String> {
     for _ in 0..40 {
-        for _ in 0..4 {
-            settle(world)?;
+        // Long enough for what got lost to be missed, all along a chain.
+        let mut quiet = 0;
+        for _ in 0..60 {
+            if quiet == 3 {
+                break;
+            }
+            quiet = if settle(world)? { 0 } else { quiet + 1 };
             world.pass(Duration::from_secs(35));
         }
-        settle(world)?;
+        if quiet < 3 {
+            return Err("the ends talk for ever".to_owned());
+        }
         let mut acted = false;
         for (parent, child) in world.ways() {
             let lost = world.nodes[parent].down_writers[&child].machine.regressed();
@@ -229,9 +238,14 @@ fn check_agreement(world: &World, profile: Profile) -> Result<(), String> {
         ];
         for (name, writer, reader) in pairs {
             let (ours, theirs) = (written(writer), read(reader));
-            if ours != theirs {
+            let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+            if let Some(key) = keys
+                .into_iter()
+                .find(|key| ours.get(*key) != theirs.get(*key))
+            {
+                let (ours, theirs) = (writer.record(key), reader.record(key));
                 return Err(format!(
-                    "{name} {parent}->{child} differ: {ours:?} / {theirs:?}"
+                    "{name} {parent}->{child} {key}: {ours:?} / {theirs:?}"
                 ));
             }
             if writer.pending() > 0 || writer.len() != ours.len() {

@@ -70,6 +70,7 @@ pub struct World {
     /// Something lost its memory, or moved: ends may differ until somebody writes again.
     pub disasters: u32,
     pub bytes: usize,
+    traced: bool,
 }
 
 fn retain() -> Policy {
@@ -111,6 +112,14 @@ impl World {
             wild,
             disasters: 0,
             bytes: 0,
+            traced: std::env::var_os("CEDGE_SIM_TRACE").is_some(),
+        }
+    }
+
+    /// With `CEDGE_SIM_TRACE` set, a replayed schedule tells what happens.
+    fn trace(&self, what: impl FnOnce() -> String) {
+        if self.traced {
+            eprintln!("{:?} {}", self.now, what());
         }
     }
 
@@ -189,7 +198,8 @@ impl World {
         );
         let known = end.machine.record(key).and_then(|record| record.content);
         if deleted {
-            if end.machine.remove(key).is_some() {
+            // What only the child holds is not deleted by stating an old deletion anew: somebody has to mean it.
+            if known.is_some() && end.machine.remove(key).is_some() {
                 self.oracle.deleted((node, child), key, at);
             }
             return;
@@ -420,12 +430,7 @@ impl World {
         };
         let (parent, child) = way;
         let now = self.now;
-        if std::env::var_os("CEDGE_SIM_TRACE").is_some() {
-            eprintln!(
-                "{way:?} {to_child} {table:?} {}",
-                format!("{body:?}").chars().take(160).collect::<String>()
-            );
-        }
+        self.trace(|| format!("{way:?} {to_child} {table:?} {body:.200?}"));
         let missing = || format!("{way:?}: an end is missing");
         let result = match (to_child, table) {
             (true, Table::Down) => {
@@ -559,6 +564,7 @@ impl World {
 
     /// Power loss: what was not acknowledged by the disk is gone.
     pub fn crash(&mut self, node: usize) -> Result<(), String> {
+        self.trace(|| format!("crash {node}"));
         self.cut_off(node)?;
         let rng = &mut self.rng;
         let Node {
@@ -603,6 +609,7 @@ impl World {
 
     /// The machine is replaced by an empty one with the same identity. With `keep_api`, only its tables are lost.
     pub fn wipe(&mut self, node: usize, keep_api: bool) -> Result<(), String> {
+        self.trace(|| format!("wipe {node} {keep_api}"));
         self.cut_off(node)?;
         self.disasters += 1;
         let app = std::mem::take(&mut self.nodes[node]).app;
@@ -616,6 +623,7 @@ impl World {
     }
 
     pub fn back_up(&mut self, node: usize) {
+        self.trace(|| format!("back up {node}"));
         fn images<M>(ends: &BTreeMap<usize, End<M>>) -> BTreeMap<usize, Image> {
             ends.iter()
                 .map(|(peer, end)| (*peer, end.disk.durable.clone()))
@@ -648,6 +656,7 @@ impl World {
         let Some(backup) = self.backups.get(&node).cloned() else {
             return Ok(());
         };
+        self.trace(|| format!("restore {node} {only_api}"));
         self.wipe(node, false)?;
         let new = &mut self.nodes[node];
         new.app = backup.app;

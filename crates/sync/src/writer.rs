@@ -79,6 +79,9 @@ pub struct Writer {
     /// Rounds since this machine was made: marks of older ones are dropped when a newer one is settled.
     rounds: u64,
     changed: bool,
+    /// Our counter when this machine was made, until the reader was met: it cannot have heard of more than that, unless
+    /// we are from a backup.
+    begun_at: Option<u64>,
 }
 
 impl Writer {
@@ -111,6 +114,7 @@ impl Writer {
             session: None,
             rounds: 0,
             changed: false,
+            begun_at: Some(meta.high),
         }
     }
 

@@ -19,7 +19,9 @@ impl Reader {
         let content = content_of(&put)?;
         let known = self.rows.get(&key).map(|row| (row.record, row.ticket));
         if let Some((record, ticket)) = known {
-            if record.version == version && record.content == Some(content) {
+            let seen = record.version == version && record.content == Some(content);
+            // One whose deletion is held is refused instead: then the writer says anew that it wants it.
+            if seen && record.held.is_none() {
                 // Seen before. What is not durable yet is acknowledged when it is.
                 if self.journal.is_durable(ticket) {
                     self.journal.after(After::Stored { key, version });

@@ -87,12 +87,19 @@ impl Reader {
         }));
     }
 
+    /// A row whose deletion is held never looks like the writer's: it is to say what it wants of it.
     fn digests(&self) -> impl Iterator<Item = (u64, u64)> {
         let live = self
             .rows
             .values()
             .filter(|row| row.record.content.is_some());
-        live.map(|row| (row.key_hash, digest(row.key_hash, &row.record)))
+        live.map(|row| {
+            let held = row.record.held.unwrap_or(0);
+            (
+                row.key_hash,
+                digest(row.key_hash, &row.record).wrapping_add(held),
+            )
+        })
     }
 
     /// Time passes: deletions settle, a lost beginning is begun again.

@@ -170,13 +170,9 @@ impl Writer {
             ..Session::new(moved)
         };
         self.rounds += 1;
-        let stranger = open.writer != 0 && open.writer != self.meta.life;
         let before = self.meta;
         self.meta.high = self.meta.high.max(open.high);
-        if stranger && self.meta.doubted != open.writer && self.policy != Policy::Mirror {
-            self.meta.doubted = open.writer;
-            self.meta.doubt_until = self.meta.high;
-        }
+        self.doubt(&open);
         if self.meta != before {
             self.journal.meta(self.meta, false);
         }
@@ -184,6 +180,24 @@ impl Writer {
         let ready = self.journal.ready();
         self.perform(ready);
         Ok(())
+    }
+
+    /// What we wrote before we met a reader that knows another past than ours replaces nothing that it holds: it may be
+    /// old, and numbered as if it were new. Two signs of that: the reader met another life of ours, or it has recorded a
+    /// version that we had not given out when we began.
+    fn doubt(&mut self, open: &Open) {
+        let begun_at = self.begun_at.take();
+        if self.policy == Policy::Mirror {
+            return;
+        }
+        let other_life = open.writer != 0 && open.writer != self.meta.life;
+        if other_life && self.meta.doubted != open.writer {
+            self.meta.doubted = open.writer;
+            self.meta.doubt_until = self.meta.high;
+        }
+        if !other_life && begun_at.is_some_and(|begun_at| open.high > begun_at) {
+            self.meta.doubt_until = self.meta.high;
+        }
     }
 
     fn live_rows(&self) -> impl Iterator<Item = (&Key, &Record, u64)> {
