@@ -139,10 +139,18 @@ fn load(dir: &Path) -> anyhow::Result<Joined> {
 }
 
 impl Node {
-    /// Runs until it is told to stop; the pods go on.
+    /// Runs until it is told to stop; the pods go on. When it fails, nothing of it runs on.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let (stop, own) = shutdown.child();
+        let tasks = Group::new(own.clone());
+        let result = self.work(own, &tasks).await;
+        drop(stop);
+        tasks.wait(Duration::from_secs(3)).await;
+        result
+    }
+
+    async fn work(self, shutdown: Shutdown, tasks: &Group) -> anyhow::Result<()> {
         let joined = load(&self.data_dir)?;
-        let tasks = Group::new(shutdown.clone());
         let store = TableStore::open(&self.data_dir.join("tables.redb"), &StoreOptions::default())?;
         let tables = cedge_agent::Tables {
             pods: Arc::new(store.reader(&joined.hub, tables::PODS)?),
@@ -158,8 +166,8 @@ impl Node {
             store.writer(&joined.hub, tables::PODSTATUS)?.into(),
             store.writer(&joined.hub, tables::EVENTS)?.into(),
         ];
-        let dialer = self.dial(&joined, endpoints, &tasks)?;
-        let streams = requests(dialer, &tasks);
+        let dialer = self.dial(&joined, endpoints, tasks)?;
+        let streams = requests(dialer, tasks);
         let mut config = cedge_agent::Config::new(self.data_dir.clone(), joined.name.clone());
         config.labels = self.labels;
         config.masks = self.masks;
@@ -169,7 +177,6 @@ impl Node {
             .unwrap_or(IpAddr::from([127, 0, 0, 1]));
         config.addresses = vec![address];
         cedge_agent::run(config, tables, streams, shutdown).await?;
-        tasks.wait(Duration::from_secs(3)).await;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod tree;
 mod uplink;
 mod version;
 
+pub(crate) use join::touch as tell_joined;
 pub(crate) use token::pin_of;
 
 use std::process::ExitCode;

@@ -104,10 +104,9 @@ async fn supervise(dir: PathBuf, shutdown: Shutdown) -> anyhow::Result<()> {
         }
     };
     output::note("stopping the demo …");
-    for site in sites.iter().rev() {
-        site.stop().await;
-    }
+    futures::future::join_all(sites.iter().map(Site::stop)).await;
     tasks.wait(Duration::from_secs(3)).await;
+    drop(control);
     result
 }
 

@@ -16,7 +16,7 @@ use cedge_pki::{
     Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
 };
 use cedge_store::Store;
-use cedge_tasks::{Group, Shutdown, clock};
+use cedge_tasks::{Backoff, Group, OnError, Shutdown, clock};
 use cedge_tree::Tree;
 
 use crate::cli::Module;
@@ -64,20 +64,11 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     tracing::info!(address = %api_address, kubeconfig = %dir.join("kubeconfig").display(), "API served");
     start_workers(&config, &api, &authority, &tasks);
     if let Some(hub_listener) = hub_listener {
-        join_parent(&config, &authority).await?;
-        let started = start_tree(
-            &config,
-            &api,
-            &authority,
-            &tasks,
-            hub_listener.local_addr()?,
-        )
-        .await?;
-        metrics::tree(&registry, &started);
-        let _ = tree.set(started.clone());
-        let (authority, stop) = (authority.clone(), shutdown.clone());
-        tasks.spawn("hub/port", async move {
-            cedge_tree::port::serve(started, hub_listener, authority, credential, stop).await;
+        first_join(&config, &authority).await?;
+        let (config, api, authority, tree) = (config.clone(), api.clone(), authority.clone(), tree.clone());
+        let group = tasks.clone();
+        tasks.spawn("tree", async move {
+            keep_tree(config, api, authority, credential, hub_listener, registry, tree, group).await;
         });
     }
     if config.runs(Module::Node) {
@@ -183,17 +174,89 @@ fn start_workers(config: &Server, api: &ApiServer, authority: &Arc<Authority>, t
     }
 }
 
-/// Joins the parent whose token was given, unless that is done.
-pub(crate) async fn join_parent(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
+/// Joins at the first start. A token that cannot be right ends the start; a parent that is not there does not: the
+/// cluster works without it, and it is tried again.
+async fn first_join(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
+    match join_parent(config, authority).await {
+        Err(error) if is_passing(&error) => {
+            tracing::warn!(error = format!("{error:#}"), "the parent is not reached; it is tried again");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    use cedge_link::{JoinError, RefusalReason};
+    let cause = error.chain().find_map(|c| c.downcast_ref::<JoinError>());
+    match cause {
+        Some(JoinError::Unreachable(_)) => true,
+        Some(JoinError::Refused(refusal)) => {
+            matches!(refusal.reason, RefusalReason::Unavailable | RefusalReason::AwaitingApproval)
+        }
+        _ => false,
+    }
+}
+
+/// Starts the tree, and tries again until it is there: the API and everything local never wait for it (I1).
+#[expect(clippy::too_many_arguments, reason = "what the tree is wired to, once")]
+async fn keep_tree(
+    config: Server,
+    api: ApiServer,
+    authority: Arc<Authority>,
+    credential: Arc<LiveCredential>,
+    listener: tokio::net::TcpListener,
+    registry: cedge_apiserver::SharedRegistry,
+    place: Arc<OnceLock<Tree>>,
+    tasks: Group,
+) {
+    let shutdown = tasks.shutdown().clone();
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    let address = listener.local_addr().unwrap_or(config.hub_listen);
+    let (tree, _running) = loop {
+        // An attempt that failed leaves nothing running: the tables are opened by one at a time.
+        let (stop, attempt) = shutdown.child();
+        let group = Group::new(attempt);
+        match shutdown.or(start_tree(&config, &api, &authority, &group, address)).await {
+            None => return,
+            Some(Ok(tree)) => break (tree, stop),
+            Some(Err(error)) => {
+                drop(stop);
+                group.wait(STOP_LIMIT).await;
+                tracing::warn!(error = format!("{error:#}"), "the tree did not start; it is tried again");
+            }
+        }
+        if shutdown.or(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+            return;
+        }
+    };
+    metrics::tree(&registry, &tree);
+    let _ = place.set(tree.clone());
+    keep_joining(&config, &authority, &tasks);
+    cedge_tree::port::serve(tree, listener, authority, credential, shutdown).await;
+}
+
+/// Joins the parent when it was not reached at the start.
+fn keep_joining(config: &Server, authority: &Arc<Authority>, tasks: &Group) {
+    let (config, authority) = (config.clone(), authority.clone());
+    tasks.supervise("tree/join", OnError::Restart, move || {
+        let (config, authority) = (config.clone(), authority.clone());
+        async move {
+            if join_parent(&config, &authority).await? {
+                crate::commands::tell_joined(&config.data_dir).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+}
+
+/// Joins the parent whose token was given, unless that is done; says whether it did.
+pub(crate) async fn join_parent(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<bool> {
     let dir = config.data_dir.join("tree");
     cedge_pki::files::private_dir(&dir)?;
     let uplink = cedge_tree::uplink::Uplink::new(&dir, authority.clone());
-    let Some(token) = config
-        .join
-        .clone()
-        .filter(|_| !matches!(uplink.load(), Ok(Some(_))))
-    else {
-        return Ok(());
+    let Some(token) = config.join.clone().filter(|_| !matches!(uplink.load(), Ok(Some(_)))) else {
+        return Ok(false);
     };
     let wish = cedge_tree::uplink::Wish {
         token,
@@ -206,7 +269,7 @@ pub(crate) async fn join_parent(config: &Server, authority: &Arc<Authority>) -> 
         .await
         .context("could not join the parent")?;
     tracing::info!(parent = joined.parent_name, "joined");
-    Ok(())
+    Ok(true)
 }
 
 async fn start_tree(

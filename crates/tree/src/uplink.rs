@@ -26,7 +26,7 @@ use crate::reach::Reach;
 
 /// Attempts to reach the parent: soon at first, then seldom, so that a dark site costs nothing.
 const RETRY_DELAY_MIN: std::time::Duration = std::time::Duration::from_millis(500);
-const RETRY_DELAY_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+const RETRY_DELAY_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The tables towards one parent.
 #[derive(Debug, Clone)]

@@ -89,6 +89,7 @@ async fn session(
     socket
         .send(Message::binary(channels::outcome(Ok(0))))
         .await?;
+    socket.send(channels::farewell()).await?;
     socket.close(None).await?;
     Ok(())
 }

@@ -11,8 +11,10 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::{Answer, Refused};
 use crate::Node;
@@ -94,6 +96,14 @@ fn agree(headers: &HeaderMap) -> Result<(String, &'static str), Refused> {
         bad("no common subprotocol: this node speaks v5.channel.k8s.io and v4.channel.k8s.io")
     })?;
     Ok((key.to_owned(), protocol))
+}
+
+/// The last message of a conversation that ended well: kubectl takes a close without this code for a failure.
+pub(super) fn farewell() -> Message {
+    Message::Close(Some(CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    }))
 }
 
 /// How a command ended, as the error channel says it.

@@ -62,6 +62,7 @@ pub(super) async fn answer(
 
 async fn say_last(mut socket: Socket, frame: Vec<u8>) {
     let _ = socket.send(Message::binary(frame)).await;
+    let _ = socket.send(channels::farewell()).await;
     let _ = socket.close(None).await;
 }
 
@@ -121,6 +122,7 @@ impl Session {
             .to_client
             .send(Message::binary(channels::outcome(result)))
             .await;
+        let _ = self.to_client.send(channels::farewell()).await;
         let _ = self.to_client.close().await;
     }
 

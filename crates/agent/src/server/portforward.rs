@@ -102,6 +102,7 @@ async fn session(
             },
         }
     }
+    to_client.send(channels::farewell()).await?;
     to_client.close().await
 }
 

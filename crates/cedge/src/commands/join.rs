@@ -41,7 +41,7 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
     };
     let joined = cedge_tree::uplink::join(&uplink, wish).await?;
     output::line(format!("joined {} as {}", joined.parent_name, joined.name));
-    match touch(&dir, &joined.parent).await {
+    match touch(&dir).await {
         Ok(()) => output::note("the running server has been told"),
         Err(error) => output::note(format!(
             "the server does not run ({error:#}); it takes it up when it starts"
@@ -51,12 +51,12 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
 }
 
 /// Makes the running server look at its file again.
-async fn touch(dir: &std::path::Path, parent: &cedge_api::ClusterId) -> anyhow::Result<()> {
+pub(crate) async fn touch(dir: &std::path::Path) -> anyhow::Result<()> {
     let client = crate::connect::client(&dir.join("kubeconfig")).await?;
     let api: Api<EdgeUplink> = Api::all(client);
     let object = serde_json::json!({
         "apiVersion": format!("{}/{}", cedge_api::GROUP, cedge_api::VERSION), "kind": "EdgeUplink",
-        "metadata": { "name": NAME, "annotations": { "edge.centaurus.io/joined": format!("{parent} at {}", clock::now()) } },
+        "metadata": { "name": NAME, "annotations": { "edge.centaurus.io/joined": clock::now().to_string() } },
         "spec": {},
     });
     api.patch(

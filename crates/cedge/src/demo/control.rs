@@ -21,7 +21,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(90);
 
 /// The socket; removed when dropped.
 pub(super) struct Control {
-    listener: Option<UnixListener>,
+    listener: Arc<UnixListener>,
     path: PathBuf,
 }
 
@@ -73,20 +73,17 @@ impl Control {
         let listener =
             UnixListener::bind(&path).with_context(|| format!("socket {}", path.display()))?;
         Ok(Self {
-            listener: Some(listener),
+            listener: Arc::new(listener),
             path,
         })
     }
 
-    /// Answers until the demo stops.
-    pub(super) fn serve(mut self, sites: Arc<Vec<Site>>, tasks: &Group) {
-        let Some(listener) = self.listener.take() else {
-            return;
-        };
+    /// Answers until the demo is told to stop. The socket stays until this is dropped: so long the folder is taken.
+    pub(super) fn serve(&self, sites: Arc<Vec<Site>>, tasks: &Group) {
+        let listener = self.listener.clone();
         let group = tasks.clone();
         tasks.spawn("demo/control", async move {
             let shutdown = group.shutdown().clone();
-            let _remove_at_the_end = self;
             while let Some(accepted) = shutdown.or(listener.accept()).await {
                 if let Ok((stream, _)) = accepted {
                     let (sites, stop) = (sites.clone(), group.shutdown().clone());
