@@ -39,8 +39,7 @@ impl Context {
                     }
                 };
                 if shutdown.or(synced).await.is_some() {
-                    // Futures of reconcilers are big; on the heap they are only there while they run.
-                    work(&queue, &group, count, move |key| Box::pin(f(key)));
+                    work(&queue, &group, count, f);
                 }
             });
     }

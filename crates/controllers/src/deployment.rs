@@ -57,7 +57,7 @@ pub(crate) fn start(ctx: &Context) {
     ];
     ctx.work(&queue, &caches, ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
 }
 

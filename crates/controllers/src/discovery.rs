@@ -84,10 +84,13 @@ impl Discovered {
                 }
                 for r in version.resources {
                     // Kinds of a resource may live in another group than the resource itself.
-                    let kind = r.response_kind.map(|k| k.kind).unwrap_or_default();
-                    let namespaced = r.scope == "Namespaced";
-                    let (plural, verbs) = (r.resource, r.verbs);
-                    self.add(&name, &version.version, kind, plural, namespaced, verbs);
+                    let named = Named {
+                        kind: r.response_kind.map(|k| k.kind).unwrap_or_default(),
+                        plural: r.resource,
+                        namespaced: r.scope == "Namespaced",
+                        verbs: r.verbs,
+                    };
+                    self.add(&name, &version.version, named);
                 }
             }
         }
@@ -116,23 +119,21 @@ impl Discovered {
         let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
         for r in answer.resources {
             if !r.name.contains('/') {
-                self.add(group, version, r.kind, r.name, r.namespaced, r.verbs);
+                let named = Named {
+                    kind: r.kind,
+                    plural: r.name,
+                    namespaced: r.namespaced,
+                    verbs: r.verbs,
+                };
+                self.add(group, version, named);
             }
         }
     }
 
     /// A kind counts once, at the first version that serves it.
-    fn add(
-        &mut self,
-        group: &str,
-        version: &str,
-        kind: String,
-        plural: String,
-        namespaced: bool,
-        verbs: Vec<String>,
-    ) {
-        let known = |s: &Served| s.resource.group == group && s.resource.plural == plural;
-        if kind.is_empty() || self.served.iter().any(known) {
+    fn add(&mut self, group: &str, version: &str, named: Named) {
+        let known = |s: &Served| s.resource.group == group && s.resource.plural == named.plural;
+        if named.kind.is_empty() || self.served.iter().any(known) {
             return;
         }
         self.served.push(Served {
@@ -140,13 +141,21 @@ impl Discovered {
                 group: group.to_owned(),
                 version: version.to_owned(),
                 api_version: group_version(group, version),
-                kind,
-                plural,
+                kind: named.kind,
+                plural: named.plural,
             },
-            namespaced,
-            verbs,
+            namespaced: named.namespaced,
+            verbs: named.verbs,
         });
     }
+}
+
+/// A kind within its group and version.
+struct Named {
+    kind: String,
+    plural: String,
+    namespaced: bool,
+    verbs: Vec<String>,
 }
 
 fn group_version(group: &str, version: &str) -> String {

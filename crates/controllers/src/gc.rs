@@ -58,7 +58,7 @@ pub(crate) fn start(ctx: &Context) {
     let queue = this.queue.clone();
     ctx.work(&queue, &[], WORKERS, move |item| {
         let this = this.clone();
-        async move { this.reconcile(&item).await }
+        async move { Box::pin(this.reconcile(&item)).await }
     });
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn start(ctx: &Context) {
     let orphaner = this.clone();
     ctx.work(&queue, &caches, ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
     ctx.work(&orphans, &caches, 1, move |key| {
         let this = orphaner.clone();

@@ -14,6 +14,7 @@ mod context;
 mod daemonset;
 mod deployment;
 mod discovery;
+mod endpoints;
 mod error;
 mod expectations;
 mod gc;
@@ -82,6 +83,6 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::TaintEviction => node_lifecycle::start_eviction(ctx),
         Controller::PodGc => pod_gc::start(ctx),
         Controller::TtlAfterFinished => ttl::start(ctx),
-        Controller::EndpointSlice => {}
+        Controller::EndpointSlice => endpoints::start(ctx),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn start(ctx: &Context) {
     let (queue, namespaces) = (this.queue.clone(), this.namespaces.clone());
     ctx.work(&queue, &[&namespaces], ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn start(ctx: &Context) {
     let queue = this.queue.clone();
     ctx.work(&queue, &caches, ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
 }
 
@@ -121,7 +121,7 @@ impl Nodes {
         let now = Instant::now();
         match health.get_mut(key).filter(|h| *h.uid == *uid) {
             Some(h) => {
-                if h.sign.take(sign) {
+                if h.sign.take(&sign) {
                     h.last = now;
                 }
             }

@@ -70,7 +70,7 @@ pub(crate) fn start(ctx: &Context) {
     let counter = this.clone();
     ctx.work(&queue, &caches, 2, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
     ctx.work(&surplus, &caches, 1, move |()| {
         let this = counter.clone();

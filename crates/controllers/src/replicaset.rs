@@ -52,7 +52,7 @@ pub(crate) fn start(ctx: &Context) {
     });
     ctx.work(&queue, &[&sets, &pods], ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
 }
 

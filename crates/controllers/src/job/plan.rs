@@ -233,7 +233,7 @@ impl View {
         status.clone_into(&mut condition.status);
         conditions::set(&mut self.status.conditions, condition);
         // The deadline counts only while the Job is at work.
-        self.status.start_time = (!self.is_suspended()).then(|| ApiTime(self.now));
+        self.status.start_time = (!self.is_suspended()).then_some(ApiTime(self.now));
         Some((event, text))
     }
 

@@ -17,10 +17,12 @@ struct Evictor {
     ctx: Context,
     pods: Cache,
     nodes: Cache,
-    /// Since when a pod (by key and identity) is on a node with such a taint, as seen here.
-    since: Arc<Mutex<HashMap<Key, (Box<str>, Instant)>>>,
+    since: Arc<Mutex<Since>>,
     recorder: Recorder,
 }
+
+/// Since when a pod, of this identity, is on a node with such a taint, as seen here.
+type Since = HashMap<Key, (Box<str>, Instant)>;
 
 /// How long a pod may stay.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub(crate) fn start(ctx: &Context) {
     let caches = [&this.pods.clone(), &this.nodes.clone()];
     ctx.work(&queue, &caches, ctx.config.workers, move |key| {
         let this = this.clone();
-        async move { this.reconcile(&key).await }
+        async move { Box::pin(this.reconcile(&key)).await }
     });
 }
 

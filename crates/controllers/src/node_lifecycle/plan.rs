@@ -60,7 +60,7 @@ impl Sign {
     }
 
     /// Takes a newer sign; says whether it is another one.
-    pub(super) fn take(&mut self, new: Self) -> bool {
+    pub(super) fn take(&mut self, new: &Self) -> bool {
         let before = self.clone();
         self.heartbeat = new.heartbeat.or(self.heartbeat);
         self.renewed = new.renewed.or(self.renewed);
@@ -227,16 +227,16 @@ mod tests {
             heartbeat: at(1),
             renewed: None,
         };
-        assert!(sign.take(Sign {
+        assert!(sign.take(&Sign {
             heartbeat: None,
             renewed: at(1)
         }));
-        assert!(!sign.take(Sign {
+        assert!(!sign.take(&Sign {
             heartbeat: at(1),
             renewed: None
         }));
         // A clock that was set back is alive as well.
-        assert!(sign.take(Sign {
+        assert!(sign.take(&Sign {
             heartbeat: at(0),
             renewed: None
         }));

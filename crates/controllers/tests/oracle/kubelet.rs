@@ -60,7 +60,7 @@ async fn step(client: &Client, key: &Key, pod: Value) -> Result<(), kube::Error>
     };
     let ready = phase == "Running";
     let word = if ready { "True" } else { "False" };
-    let status = json!({"phase": phase, "conditions": [{"type": "Ready", "status": word, "lastTransitionTime": now}],
+    let status = json!({"phase": phase, "podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}], "conditions": [{"type": "Ready", "status": word, "lastTransitionTime": now}],
         "containerStatuses": [{"name": "c", "image": "x", "imageID": "", "ready": ready, "restartCount": 0, "state": state}]});
     let patch =
         Patch::Merge(json!({"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}));

@@ -2,6 +2,13 @@
 //!
 //! `CEDGE_ORACLE` (or `KUBEBUILDER_ASSETS`) names the folder with `kube-apiserver`; `etcd` is taken from there or from
 //! the path. Without them each test says why it is skipped. A kubelet is played by a task that writes statuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "every line here is a test, which clippy sees only in functions that are marked"
+)]
 
 mod garbage;
 mod jobs;

@@ -165,3 +165,42 @@ fn a_replica_set_adopts_what_it_selects_and_replaces_what_is_deleted() {
         pods.until_all("a third pod", |p| p.len() == 3).await;
     });
 }
+
+#[test]
+fn a_service_has_slices_with_the_addresses_of_its_pods() {
+    run(async |world: &World| {
+        world.namespace("service").await;
+        let services = world.api("v1", "Service", "services", "service");
+        let slices = world.api(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            "endpointslices",
+            "service",
+        );
+        let pods = world.pods("service");
+        services
+            .create(json!({"metadata": {"name": "s"}, "spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}))
+            .await;
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
+        pods.create(pod).await;
+        let full = slices
+            .until_all("an endpoint", |s| {
+                s.len() == 1 && s[0]["endpoints"][0]["conditions"]["ready"] == true
+            })
+            .await;
+        assert_eq!(full[0]["endpoints"][0]["targetRef"]["name"], "p");
+        assert_eq!(full[0]["ports"][0]["port"], 80);
+        assert_eq!(
+            full[0]["metadata"]["labels"]["kubernetes.io/service-name"],
+            "s"
+        );
+        pods.0.delete("p", &Default::default()).await.unwrap();
+        slices
+            .until_all("an empty slice", |s| {
+                s.len() == 1 && s[0]["endpoints"].as_array().is_none_or(Vec::is_empty)
+            })
+            .await;
+        services.0.delete("s", &Default::default()).await.unwrap();
+        slices.until_all("no slices", <[Value]>::is_empty).await;
+    });
+}
