@@ -22,7 +22,10 @@ impl Ran {
     ///
     /// # Panics
     /// If it did not.
-    #[must_use]
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "often only that it ended well matters"
+    )]
     pub fn expect(self, what: &str) -> String {
         assert!(self.ok, "{what}: {}{}", self.out, self.err);
         self.out
@@ -40,6 +43,12 @@ impl Ran {
     }
 }
 
+/// kubectl with this kubeconfig.
+#[must_use]
+pub fn kubectl(kubeconfig: &Path, args: &[&str]) -> Ran {
+    run(Path::new("kubectl"), Some(kubeconfig), args, None)
+}
+
 pub(crate) fn run(
     program: &Path,
     kubeconfig: Option<&Path>,
@@ -52,7 +61,10 @@ pub(crate) fn run(
         .env_remove("KUBECONFIG")
         .env("HOME", "/nonexistent");
     if let Some(kubeconfig) = kubeconfig {
-        command.env("KUBECONFIG", kubeconfig);
+        // Beside it, so that it goes with the test's folder and knows nothing of another test's ports.
+        command
+            .env("KUBECONFIG", kubeconfig)
+            .env("KUBECACHEDIR", kubeconfig.with_extension("cache"));
     }
     command
         .stdin(Stdio::piped())

@@ -3,12 +3,19 @@
 //! [`Site`] is one `cedge server` in a folder of its own; [`Wire`] is the wire between two of them, which can be cut.
 //! Tests run with `CEDGE_E2E=1` (as `cargo xtask ci` does); otherwise each says that it is skipped, and why.
 
+mod chain;
+mod folder;
 mod kubectl;
+mod look;
+pub mod manifest;
 mod site;
 mod wait;
 mod wire;
 
-pub use kubectl::Ran;
+pub use chain::Chain;
+pub use folder::Folder;
+pub use kubectl::{Ran, kubectl};
+pub use look::{Running, condition, number, text};
 pub use site::Site;
 pub use wait::{eventually, holds_for};
 pub use wire::Wire;

@@ -55,22 +55,16 @@ impl Site {
         }
     }
 
-    /// A folder of its own for a test, empty.
-    ///
-    /// # Panics
-    /// If it cannot be made.
-    #[must_use]
-    pub fn folder(test: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("cedge-e2e-{test}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).expect("a folder for the test");
-        folder
-    }
-
     /// Where its hub listens.
     #[must_use]
     pub fn hub(&self) -> SocketAddr {
         self.hub
+    }
+
+    /// Where its API listens.
+    #[must_use]
+    pub fn api(&self) -> SocketAddr {
+        self.api
     }
 
     /// The file that speaks to it.
@@ -79,20 +73,22 @@ impl Site {
         self.dir.join("kubeconfig")
     }
 
-    /// Starts it, and waits until its API is ready.
+    /// Starts it, and waits until its API is ready and knows what a Mission is.
     ///
     /// # Panics
     /// If it does not come up.
     pub fn start(&mut self) {
         self.launch();
-        eventually(&format!("{} is ready", self.name), 60, || {
-            let ran = self.kubectl(&["get", "--raw", "/readyz"]);
-            if ran.ok {
-                Ok(())
-            } else {
-                Err(self.last_words())
-            }
-        });
+        for path in ["/readyz", "/openapi/v3/apis/edge.centaurus.io/v1alpha1"] {
+            eventually(&format!("{} serves {path}", self.name), 60, || {
+                let ran = self.kubectl(&["get", "--raw", path]);
+                if ran.ok {
+                    Ok(())
+                } else {
+                    Err(self.last_words())
+                }
+            });
+        }
     }
 
     /// Starts it.
@@ -134,6 +130,13 @@ impl Site {
         self.args
             .extend(["--join".to_owned(), parent.token(address)]);
         self.start();
+    }
+
+    /// The token that it was started with.
+    #[must_use]
+    pub fn joined_with(&self) -> Option<String> {
+        let flag = self.args.iter().position(|arg| arg == "--join")?;
+        self.args.get(flag + 1).cloned()
     }
 
     /// A token of this site.
@@ -203,6 +206,17 @@ impl Site {
             Path::new("kubectl"),
             Some(&self.kubeconfig()),
             &["apply", "-f", "-"],
+            Some(manifest),
+        )
+    }
+
+    /// `kubectl create -f -`: unlike `apply`, it adds nothing to what is sent.
+    #[must_use]
+    pub fn create(&self, manifest: &str) -> Ran {
+        run(
+            Path::new("kubectl"),
+            Some(&self.kubeconfig()),
+            &["create", "--validate=false", "-f", "-"],
             Some(manifest),
         )
     }

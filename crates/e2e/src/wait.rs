@@ -1,7 +1,7 @@
 //! Waiting for a state of the world, never for a time.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks: every look starts a process.
 const LOOK: Duration = Duration::from_millis(100);
@@ -16,7 +16,8 @@ pub fn eventually<T, E: Debug>(
     mut look: impl FnMut() -> Result<T, E>,
 ) -> T {
     let mut last = None;
-    for _ in 0..=(seconds * 10) {
+    let begun = now();
+    while last.is_none() || begun.elapsed() < Duration::from_secs(seconds) {
         match look() {
             Ok(seen) => return seen,
             Err(seen) => last = Some(seen),
@@ -31,12 +32,21 @@ pub fn eventually<T, E: Debug>(
 /// # Panics
 /// If it is not so once.
 pub fn holds_for<E: Debug>(what: &str, seconds: u64, mut look: impl FnMut() -> Result<(), E>) {
-    for _ in 0..(seconds * 10) {
+    let begun = now();
+    while begun.elapsed() < Duration::from_secs(seconds) {
         if let Err(seen) = look() {
             panic!("{what}: {seen:?}");
         }
         pause();
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes live by the machine's clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[expect(

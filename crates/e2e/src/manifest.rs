@@ -1,0 +1,58 @@
+//! What the tests write.
+
+use serde_json::{Value, json};
+
+/// A Mission with these manifests; `placement` is null for the whole subtree.
+#[must_use]
+pub fn mission(name: &str, placement: &Value, manifests: &[Value]) -> String {
+    let mut spec = json!({ "content": { "manifests": manifests } });
+    if !placement.is_null() {
+        spec["placement"] = placement.clone();
+    }
+    json!({
+        "apiVersion": "edge.centaurus.io/v1alpha1", "kind": "Mission", "metadata": { "name": name }, "spec": spec,
+    })
+    .to_string()
+}
+
+/// A Deployment of processes that sleep; its pods bear the label `app: NAME`.
+#[must_use]
+pub fn deployment(name: &str, replicas: u32) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name },
+        "spec": {
+            "replicas": replicas,
+            "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": {
+                    "runtimeClassName": "process", "terminationGracePeriodSeconds": 1,
+                    "containers": [{
+                        "name": "main", "image": "process",
+                        "command": ["/bin/sh", "-c", "echo up; exec sleep 100000"],
+                    }],
+                },
+            },
+        },
+    })
+}
+
+/// A Job that ends well.
+#[must_use]
+pub fn job(name: &str) -> Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name },
+        "spec": { "template": { "spec": {
+            "runtimeClassName": "process", "restartPolicy": "Never",
+            "containers": [{ "name": "main", "image": "process", "command": ["true"] }],
+        } } },
+    })
+}
+
+/// A `ConfigMap` with `said: WORD`.
+#[must_use]
+pub fn config_map(name: &str, word: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "said": word },
+    })
+}
