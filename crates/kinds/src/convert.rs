@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::read::{Read, child_mut, put};
+use crate::read::{Read, child_mut, object_mut, put};
 use crate::registry::Kind;
 
 /// Core field and `events.k8s.io` field of the same content.
@@ -102,6 +102,9 @@ fn hpa_to_v1(object: &mut Value) {
     put(status, "currentMetrics", None);
     put(status, "conditions", None);
     put(status, "currentCPUUtilizationPercentage", cpu);
+    for counter in ["currentReplicas", "desiredReplicas"] {
+        object_mut(status).entry(counter).or_insert(0.into());
+    }
     set_annotation(object, METRICS, list_or_nothing(metrics));
     set_annotation(object, CURRENT_METRICS, list_or_nothing(current));
     set_annotation(object, CONDITIONS, conditions);
@@ -357,7 +360,7 @@ mod tests {
                 {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}},
                 {"type": "Pods", "pods": {"metric": {"name": "q"}, "target": {"type": "AverageValue", "averageValue": "5"}}},
             ]},
-            "status": {"currentMetrics": null, "desiredReplicas": 1},
+            "status": {"currentMetrics": null, "currentReplicas": 0, "desiredReplicas": 1},
         });
         let mut hpa = original.clone();
         convert(v2, v1, &mut hpa);

@@ -67,10 +67,8 @@ fn update_main(kind: &Kind, new: &mut Value, old: &Value) {
             let finalizers = old["spec"].get("finalizers").cloned();
             put(child_mut(new, "spec"), "finalizers", finalizers);
         }
-        ("", "Secret") => {
-            if new.text("type").is_empty() {
-                put(new, "type", old.get("type").cloned());
-            }
+        ("", "Secret") if new.text("type").is_empty() => {
+            put(new, "type", old.get("type").cloned());
         }
         ("", "Service") => service::update(new, old),
         ("", "Pod") => pod::update(new, old),

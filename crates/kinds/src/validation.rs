@@ -67,7 +67,8 @@ fn common(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("metadata");
     let meta = new.field("metadata");
     let Some(old) = old else {
-        return metadata::validate(meta, kind.namespaced, name_rule(kind), &path, errors);
+        metadata::validate(meta, kind.namespaced, name_rule(kind), &path, errors);
+        return metadata::qualified_finalizers(meta, &path.child("finalizers"), errors);
     };
     let before = old.field("metadata");
     metadata::validate(meta, kind.namespaced, path_segment_name, &path, errors);
@@ -140,12 +141,8 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
 fn name_rule(kind: &Kind) -> NameRule {
     match (kind.group, kind.kind) {
         ("", "Namespace") => metadata::label_name,
-        ("", "Service") => metadata::dns1035_name,
-        ("apps", "StatefulSet") => metadata::label_name,
+        ("", "Service") | ("apps", "StatefulSet") => metadata::label_name,
         ("rbac.authorization.k8s.io", _) => path_segment_name,
         _ => metadata::subdomain_name,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -230,9 +230,10 @@ impl<'a> Known<'a> {
     }
 
     fn call<'e: 'a>(&mut self, call: &'e CallExpr) -> Type<'a> {
-        let target = call.target.as_deref().map(|target| self.visit(target));
+        if let Some(target) = &call.target {
+            self.visit(target);
+        }
         let args: Vec<Type<'a>> = call.args.iter().map(|arg| self.visit(arg)).collect();
-        let _ = target;
         match (call.func_name.as_str(), args.first()) {
             ("_[_]", Some(Type::Node(node, _))) => match (&node.items, &node.additional) {
                 (Some(item), _) => Type::Node(item, false),

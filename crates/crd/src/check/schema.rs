@@ -58,7 +58,6 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     }
     let mut walk = Walk {
         errors: Errors::new(),
-        rules: Vec::new(),
     };
     let top = Place {
         root: true,
@@ -144,7 +143,6 @@ struct Place {
 
 struct Walk {
     errors: Errors,
-    rules: Vec<String>,
 }
 
 impl Walk {
@@ -294,12 +292,6 @@ impl Walk {
             self.errors
                 .not_supported(&place, list_type, &["atomic", "set", "map"]);
         }
-        self.rules.extend(
-            schema
-                .items("x-kubernetes-validations")
-                .iter()
-                .map(|r| r.text("rule").to_owned()),
-        );
     }
 }
 

@@ -136,7 +136,6 @@ fn type_meta(schema: &Value, level: Level, path: &Path<'_>, errors: &mut Errors)
     let only_names = meta
         .entries("properties")
         .all(|(name, _)| matches!(name, "name" | "generateName"));
-    let judges = ["name", "generateName"];
     let more = meta.as_object().into_iter().flatten().any(|(name, value)| {
         !matches!(
             name.as_str(),
@@ -144,7 +143,6 @@ fn type_meta(schema: &Value, level: Level, path: &Path<'_>, errors: &mut Errors)
         ) && !value.is_null()
     });
     let describes = meta.has("description") || meta.has("title");
-    let _ = judges;
     if level == Level::Root && (!only_names || more || describes) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
         errors.forbidden(&place, detail);

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{CustomKind, Version};
 
-fn definition(schema: Value) -> Value {
+fn definition(schema: &Value) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "foos.example.com"},
@@ -37,14 +37,14 @@ fn schema() -> Value {
 }
 
 fn kind() -> CustomKind {
-    CustomKind::compile(&definition(schema())).unwrap()
+    CustomKind::compile(&definition(&schema())).unwrap()
 }
 
 fn version(kind: &CustomKind) -> &Version {
     kind.version("v1").unwrap()
 }
 
-fn object(spec: Value) -> Value {
+fn object(spec: &Value) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Foo", "spec": spec,
         "metadata": {"name": "a", "namespace": "n", "creationTimestamp": "2026-11-22T10:00:00Z", "generation": 3, "resourceVersion": "5"}})
 }
@@ -87,17 +87,17 @@ fn names_and_paths_are_those_of_the_definition() {
     );
     assert_eq!(
         version
-            .field(&object(json!({"color": "red"})), "spec.color")
+            .field(&object(&json!({"color": "red"})), "spec.color")
             .as_deref(),
         Some("red")
     );
-    assert_eq!(version.field(&object(json!({})), "spec.shape"), None);
+    assert_eq!(version.field(&object(&json!({})), "spec.shape"), None);
 }
 
 #[test]
 fn unknown_fields_go_and_defaults_come() {
     let kind = kind();
-    let mut sent = object(json!({"color": "red", "size": 3}));
+    let mut sent = object(&json!({"color": "red", "size": 3}));
     sent["metadata"]["odd"] = 1.into();
     let unknown = version(&kind).decode(&mut sent);
     assert_eq!(unknown, ["metadata.odd", "spec.size"]);
@@ -107,8 +107,8 @@ fn unknown_fields_go_and_defaults_come() {
 #[test]
 fn a_status_write_touches_nothing_else() {
     let kind = kind();
-    let old = object(json!({"replicas": 1}));
-    let mut new = object(json!({"replicas": 9}));
+    let old = object(&json!({"replicas": 1}));
+    let mut new = object(&json!({"replicas": 9}));
     new["status"] = json!({"replicas": 2});
     new["metadata"]["labels"] = json!({"a": "b"});
     version(&kind).prepare_update(Some("status"), &mut new, &old);
@@ -120,10 +120,10 @@ fn a_status_write_touches_nothing_else() {
 #[test]
 fn the_generation_rises_with_anything_but_metadata_and_status() {
     let kind = kind();
-    let old = object(json!({"replicas": 1}));
+    let old = object(&json!({"replicas": 1}));
     for (mut new, expected) in [
-        (object(json!({"replicas": 1})), 3),
-        (object(json!({"replicas": 2})), 4),
+        (object(&json!({"replicas": 1})), 3),
+        (object(&json!({"replicas": 2})), 4),
     ] {
         new["status"] = json!({"x": 1});
         new["metadata"]["labels"] = json!({"a": "b"});
@@ -136,14 +136,14 @@ fn the_generation_rises_with_anything_but_metadata_and_status() {
 #[test]
 fn a_row_is_made_from_paths() {
     let kind = kind();
-    let mut foo = object(json!({"replicas": 3}));
+    let mut foo = object(&json!({"replicas": 3}));
     foo["status"] = json!({"conditions": [{"type": "Ready", "status": "True"}]});
     let now = "2026-11-22T10:05:00Z".parse().unwrap();
     assert_eq!(
         Value::from(version(&kind).row(&foo, now)),
         json!(["a", "True", 3, "5m"])
     );
-    let bare = object(json!({}));
+    let bare = object(&json!({}));
     assert_eq!(
         Value::from(version(&kind).row(&bare, now)),
         json!(["a", null, null, "5m"])
@@ -153,7 +153,7 @@ fn a_row_is_made_from_paths() {
 #[test]
 fn scale_reads_and_writes_the_paths() {
     let kind = kind();
-    let mut foo = object(json!({"replicas": 3}));
+    let mut foo = object(&json!({"replicas": 3}));
     foo["status"] = json!({"replicas": 2, "selector": "a=b"});
     let scale = version(&kind).scale_of(&foo).unwrap();
     assert_eq!(scale["spec"]["replicas"], 3);
@@ -165,7 +165,7 @@ fn scale_reads_and_writes_the_paths() {
 #[test]
 fn a_wrong_object_is_told_everything() {
     let kind = kind();
-    let foo = object(json!({"replicas": "x", "color": "green"}));
+    let foo = object(&json!({"replicas": "x", "color": "green"}));
     let errors = version(&kind).validate(None, &foo, None);
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_wrong_object_is_told_everything() {
 #[test]
 fn another_kind_is_refused_at_once() {
     let kind = kind();
-    let mut foo = object(json!({}));
+    let mut foo = object(&json!({}));
     foo["kind"] = "Bar".into();
     let errors = version(&kind).validate(None, &foo, None);
     assert_eq!(

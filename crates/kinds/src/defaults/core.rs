@@ -1,5 +1,7 @@
 //! The core group, beside pods.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Lit::{I, Obj, S};
@@ -14,7 +16,12 @@ pub(super) const TABLES: &[(&str, &str, &str, Table)] = &[
     ("", "v1", "Service", SERVICE),
     ("", "v1", "Namespace", NAMESPACE),
     ("", "v1", "Node", NODE),
-    ("", "v1", "Secret", &[Fill("type", S("Opaque"))]),
+    (
+        "",
+        "v1",
+        "Secret",
+        &[Fill("type", S("Opaque")), Call(string_data)],
+    ),
     ("", "v1", "Endpoints", ENDPOINTS),
     ("", "v1", "PersistentVolume", VOLUME),
     ("", "v1", "PersistentVolumeClaim", CLAIM),
@@ -44,8 +51,33 @@ const NAMESPACE: Table = &[
     Make("status", &[Fill("phase", S("Active"))]),
 ];
 
+/// Texts written by hand become data.
+fn string_data(secret: &mut Value) {
+    let Some(Value::Object(texts)) = secret.as_object_mut().and_then(|s| s.remove("stringData"))
+    else {
+        return;
+    };
+    let data = object_mut(child_mut(secret, "data"));
+    for (key, text) in texts {
+        if let Value::String(text) = text {
+            data.insert(key, STANDARD.encode(text).into());
+        }
+    }
+}
+
+/// The one address range of a node's pods and the list of them say the same; the one decides.
+fn pod_ranges(spec: &mut Value) {
+    let one = spec.text("podCIDR").to_owned();
+    let first = spec.items("podCIDRs").first().and_then(Value::as_str);
+    match first.map(str::to_owned) {
+        Some(first) if one.is_empty() => put(spec, "podCIDR", Some(first.into())),
+        first if one.is_empty() || first.as_ref() == Some(&one) => {}
+        _ => put(spec, "podCIDRs", Some(json!([one]))),
+    }
+}
+
 const NODE: Table = &[
-    Set("spec", Obj),
+    Make("spec", &[Call(pod_ranges)]),
     Make(
         "status",
         &[

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Lit::{B, I, Obj, S};
-use super::Rule::{Call, Each, Fill, In, Make, Set};
+use super::Rule::{Amount, Call, Each, Fill, In, Make, Set};
 use super::{Table, pods};
 use crate::read::{Read, child_mut, put};
 
@@ -41,7 +41,7 @@ const DEPLOYMENT: Table = &[
                     spec,
                     "strategy",
                     &[("maxUnavailable", "25%"), ("maxSurge", "25%")],
-                )
+                );
             }),
             Set("revisionHistoryLimit", I(10)),
             Set("progressDeadlineSeconds", I(600)),
@@ -157,12 +157,23 @@ const AUTOSCALER_V1: Table = &[
     ),
 ];
 
+const METRIC: Table = &[
+    In("resource.target", METRIC_VALUE),
+    In("containerResource.target", METRIC_VALUE),
+    In("pods.target", METRIC_VALUE),
+    In("object.target", METRIC_VALUE),
+    In("external.target", METRIC_VALUE),
+];
+
+const METRIC_VALUE: Table = &[Amount("value"), Amount("averageValue")];
+
 const AUTOSCALER_V2: Table = &[
     Make(
         "spec",
         &[
             Set("minReplicas", I(1)),
             Call(cpu_metric),
+            Each("metrics", METRIC),
             In("behavior", &[Call(behavior)]),
         ],
     ),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::read::{Read, child_mut, object_mut};
+use crate::read::{Read, child_mut, object_mut, put};
 
 /// Labels that carry the Job's name, old and new.
 const NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
@@ -25,8 +25,12 @@ pub(super) fn create(job: &mut Value) {
     for key in UID_LABELS {
         labels.entry(key).or_insert_with(|| uid.clone().into());
     }
+    let shared = Value::Object(labels.clone());
     let selector = child_mut(child_mut(spec, "selector"), "matchLabels");
     object_mut(selector)
         .entry(UID_LABELS[1])
         .or_insert_with(|| uid.into());
+    if job["metadata"].entries("labels").next().is_none() {
+        put(child_mut(job, "metadata"), "labels", Some(shared));
+    }
 }

@@ -25,7 +25,7 @@ fn every_row_has_a_cell_for_every_column() {
     }
 }
 
-fn pod(status: Value) -> Value {
+fn pod(status: &Value) -> Value {
     json!({"metadata": meta(), "spec": {"containers": [{}], "initContainers": [{"name": "i"}]}, "status": status})
 }
 
@@ -72,14 +72,14 @@ fn a_pods_reason_is_that_of_its_containers() {
             "0",
         ),
     ] {
-        let row = cells("", "v1", "Pod", &pod(status));
+        let row = cells("", "v1", "Pod", &pod(&status));
         assert_eq!(row[1..4], [ready, reason, restarts]);
     }
 }
 
 #[test]
 fn a_deleted_pod_is_terminating() {
-    let mut object = pod(json!({"phase": "Running"}));
+    let mut object = pod(&json!({"phase": "Running"}));
     object["metadata"]["deletionTimestamp"] = "2026-11-22T10:09:00Z".into();
     assert_eq!(cells("", "v1", "Pod", &object)[2], "Terminating");
     object["status"]["reason"] = "NodeLost".into();
@@ -89,7 +89,7 @@ fn a_deleted_pod_is_terminating() {
 #[test]
 fn a_finished_pods_row_says_so() {
     let kind = of("", "v1", "Pod").unwrap();
-    let conditions = row_conditions(kind, &pod(json!({"phase": "Succeeded"})));
+    let conditions = row_conditions(kind, &pod(&json!({"phase": "Succeeded"})));
     assert_eq!(conditions[0]["reason"], "Succeeded");
 }
 

@@ -1,5 +1,7 @@
 //! The core group, beside pods, services and controllers.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::numbers::{one_of, one_of_if_given};
@@ -256,6 +258,7 @@ fn address_of(ip: &str, path: &Path<'_>, errors: &mut Errors) {
             ip,
             "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
         );
+        errors.invalid(path, ip, "must be a valid IP address");
         return;
     };
     special_address(address, ip, path, errors);
@@ -437,8 +440,15 @@ pub(super) fn volume(new: &Value, errors: &mut Errors) {
 pub(super) fn limit_range(new: &Value, errors: &mut Errors) {
     let spec = Path::root("spec");
     let limits = spec.child("limits");
+    let mut seen = BTreeSet::new();
     for (i, item) in new["spec"].items("limits").iter().enumerate() {
         let at = limits.index(i);
+        let kind = item.text("type");
+        limit_type(kind, &at.child("type"), errors);
+        if !seen.insert(kind) {
+            errors.duplicate(&at.child("type"), kind);
+        }
+        let mut names = BTreeSet::new();
         for list in [
             "max",
             "min",
@@ -447,17 +457,81 @@ pub(super) fn limit_range(new: &Value, errors: &mut Errors) {
             "maxLimitRequestRatio",
         ] {
             let place = at.child(list);
+            if kind == "Pod" && list.starts_with("default") {
+                if item.entries(list).next().is_some() {
+                    errors.forbidden(&place, "may not be specified when `type` is 'Pod'");
+                }
+                continue;
+            }
             for (name, _) in item.entries(list) {
                 resources::name_of_resource(name, &place.key(name), errors);
+                names.insert(name);
             }
         }
-        for (name, max) in item.entries("max") {
-            let (min, max) = (item["min"].get(name), resources::quantity(max));
-            if let Some(min) = min.map(resources::quantity).filter(|min| *min > max) {
-                let detail = format!("min value {min} is greater than max value {max}");
-                errors.invalid(&at.child("min").key(name), min.to_string(), detail);
-            }
+        let storage = |list: &str| item.field(list).has("storage");
+        if kind == "PersistentVolumeClaim" && !storage("min") && !storage("max") {
+            let detail =
+                "either minimum or maximum storage value is required, but neither was provided";
+            errors.required(&at.child("limits"), detail);
         }
+        for name in names {
+            bounds(item, name, &at, errors);
+        }
+    }
+}
+
+fn limit_type(kind: &str, path: &Path<'_>, errors: &mut Errors) {
+    let wrong = formats::label_key(kind);
+    let fine = wrong.is_empty();
+    errors.invalid_all(path, kind, wrong);
+    let known = ["Container", "Pod", "PersistentVolumeClaim"].contains(&kind);
+    if fine && !known && !kind.contains('/') {
+        errors.invalid(
+            path,
+            kind,
+            "must be a standard limit type or fully qualified",
+        );
+    }
+}
+
+/// What a limit range says of one resource must not contradict itself.
+fn bounds(item: &Value, name: &str, at: &Path<'_>, errors: &mut Errors) {
+    /// The smaller, the larger, where the error is shown and with which of the two values.
+    const ORDERS: [(&str, &str, &str, &str); 6] = [
+        ("min", "max", "min", "min"),
+        ("min", "defaultRequest", "defaultRequest", "defaultRequest"),
+        ("defaultRequest", "max", "defaultRequest", "defaultRequest"),
+        (
+            "defaultRequest",
+            "default",
+            "defaultRequest",
+            "defaultRequest",
+        ),
+        ("min", "default", "default", "min"),
+        ("default", "max", "default", "max"),
+    ];
+    let value = |list: &str| item.field(list).get(name).map(resources::quantity);
+    let word = |list: &'static str, other: &str| match (list, other) {
+        ("defaultRequest", _) => "default request",
+        ("default", "defaultRequest") => "default limit",
+        _ => list,
+    };
+    for (low, high, place, shown) in ORDERS {
+        let (Some(less), Some(more)) = (value(low), value(high)) else {
+            continue;
+        };
+        if less > more {
+            let (low_word, high_word) = (word(low, high), word(high, low));
+            let detail =
+                format!("{low_word} value {less} is greater than {high_word} value {more}");
+            let shown = if shown == low { less } else { more };
+            errors.invalid(&at.child(place).key(name), shown.to_string(), detail);
+        }
+    }
+    if let Some(ratio) = value("maxLimitRequestRatio").filter(|ratio| ratio.millis() < 1000) {
+        let place = at.child("maxLimitRequestRatio");
+        let detail = format!("ratio {ratio} is less than 1");
+        errors.invalid(&place.key(name), ratio.to_string(), detail);
     }
 }
 
@@ -469,5 +543,6 @@ pub(super) fn quota(new: &Value, errors: &mut Errors) {
         if resources::name_of_resource(name, &place, errors) {
             resources::amount_of(name, amount, &place, errors);
         }
+        resources::name_for_quota(name, &place, errors);
     }
 }

@@ -37,7 +37,8 @@ pub(super) fn job(new: &Value, old: Option<&Value>, errors: &mut Errors) {
 
 /// Labels that the Job itself sets may be written, but not otherwise.
 fn generated_selector(job: &Value, errors: &mut Errors) {
-    if job.at("spec").flag("manualSelector") {
+    let generated = job.at("spec.selector");
+    if job.at("spec").flag("manualSelector") || generated.is_null() {
         return;
     }
     let path = Path::root("spec");
@@ -63,6 +64,17 @@ fn generated_selector(job: &Value, errors: &mut Errors) {
             }
             Some(_) => {}
         }
+    }
+    let wanted: serde_json::Map<String, Value> = expected
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).into()))
+        .collect();
+    if !selector::matches(generated, &Value::Object(wanted)) {
+        errors.invalid(
+            &path.child("selector"),
+            generated.clone(),
+            "`selector` not auto-generated",
+        );
     }
 }
 

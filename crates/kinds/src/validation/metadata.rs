@@ -154,7 +154,8 @@ pub fn validate_update(meta: &Value, old: &Value, path: &Path<'_>, errors: &mut 
 /// `field is immutable`, if two values differ.
 pub fn immutable(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
     let empty = |v: &Value| v.is_null() || v == "";
-    if !same(new, old) && !(empty(new) && empty(old)) {
+    let unset = empty(new) && empty(old);
+    if !unset && !same(new, old) {
         errors.invalid(path, new.clone(), "field is immutable");
     }
 }
@@ -238,6 +239,18 @@ fn finalizers(finalizers: &[Value], path: &Path<'_>, errors: &mut Errors) {
             finalizers.to_vec(),
             "finalizer orphan and foregroundDeletion cannot be both set",
         );
+    }
+}
+
+/// Finalizers of built-in kinds carry the domain of who sets them, but for Kubernetes' own.
+pub(crate) fn qualified_finalizers(meta: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    let names = meta.items("finalizers").iter().filter_map(Value::as_str);
+    for (i, name) in names.enumerate() {
+        if !name.contains('/') && !STANDARD.contains(&name) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.invalid(&path.index(i), name, detail);
+        }
     }
 }
 

@@ -170,7 +170,7 @@ pub(super) fn network_policy(new: &Value, errors: &mut Errors) {
 fn policy_port(item: &Value, path: &Path<'_>, errors: &mut Errors) {
     let protocol = item.text("protocol");
     if !protocol.is_empty() && !PROTOCOLS.contains(&protocol) {
-        errors.not_supported(&path.child("protocol"), protocol, &PROTOCOLS);
+        errors.not_supported(&path.child("protocol"), protocol, &["TCP", "UDP", "SCTP"]);
     }
     let (first, last) = (item.field("port"), item.int("endPort"));
     if !first.is_null() {
@@ -254,7 +254,7 @@ fn endpoint(endpoint: &Value, kind: &str, path: &Path<'_>, errors: &mut Errors) 
     let place = path.child("addresses");
     let addresses = endpoint.items("addresses");
     if addresses.is_empty() {
-        errors.required(&place, "must contain at least 1 address");
+        errors.required(&place, "");
     } else if addresses.len() > 100 {
         errors.too_many(&place, addresses.len(), 100);
     }
@@ -263,13 +263,15 @@ fn endpoint(endpoint: &Value, kind: &str, path: &Path<'_>, errors: &mut Errors) 
         match (kind, text.parse::<std::net::IpAddr>()) {
             ("FQDN", _) => errors.invalid_all(&at, text, formats::dns_subdomain(text)),
             ("IPv4", Ok(address)) if address.is_ipv4() => {
-                special_address(address, text, &at, errors)
+                special_address(address, text, &at, errors);
             }
             ("IPv6", Ok(address)) if address.is_ipv6() => {
-                special_address(address, text, &at, errors)
+                special_address(address, text, &at, errors);
             }
-            ("IPv4", Ok(_)) => errors.invalid(&place, text, "must be an IPv4 address"),
-            ("IPv6", Ok(_)) => errors.invalid(&place, text, "must be an IPv6 address"),
+            ("IPv4" | "IPv6", Ok(address)) => {
+                errors.invalid(&place, text, format!("must be an {kind} address"));
+                special_address(address, text, &at, errors);
+            }
             ("IPv4" | "IPv6", Err(_)) => {
                 let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
                 errors.invalid(&at, text, detail);

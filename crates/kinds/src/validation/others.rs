@@ -118,13 +118,12 @@ pub(super) fn autoscaler(new: &Value, errors: &mut Errors) {
         spec.int("minReplicas"),
         spec.int("maxReplicas").unwrap_or(0),
     );
-    if let Some(min) = min.filter(|min| *min < 1) {
-        let detail = "must be greater than or equal to 1";
-        errors.invalid(&path.child("minReplicas"), min, detail);
+    if let Some(min) = min.filter(|min| *min < 0) {
+        errors.invalid(&path.child("minReplicas"), min, super::NOT_NEGATIVE);
     }
     let place = path.child("maxReplicas");
     match max {
-        0 => errors.required(&place, "must be set and greater than 0"),
+        0 => errors.required(&place, ""),
         ..0 => errors.invalid(&place, max, "must be greater than or equal to 1"),
         _ => {}
     }
@@ -143,7 +142,20 @@ pub(super) fn autoscaler(new: &Value, errors: &mut Errors) {
             text => errors.invalid_all(&place.child(name), text, formats::path_segment(text)),
         }
     }
+    if !target.text("apiVersion").contains('/') {
+        let detail = "apiVersion must specify API group";
+        errors.invalid(
+            &place.child("apiVersion"),
+            target.text("apiVersion"),
+            detail,
+        );
+    }
     let place = path.child("metrics");
+    let from_outside = |metric: &Value| matches!(metric.text("type"), "Object" | "External");
+    if min == Some(0) && !spec.items("metrics").iter().any(from_outside) {
+        let detail = "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.forbidden(&place, detail);
+    }
     for (i, metric) in spec.items("metrics").iter().enumerate() {
         self::metric(metric, &place.index(i), errors);
     }

@@ -32,10 +32,7 @@ pub(super) fn role(new: &Value, namespaced: bool, errors: &mut Errors) {
 
 fn policy_rule(rule: &Value, namespaced: bool, path: &Path<'_>, errors: &mut Errors) {
     if rule.items("verbs").is_empty() {
-        errors.required(
-            &path.child("verbs"),
-            "verbs must contain at least one value",
-        );
+        errors.required(&path.child("verbs"), "");
     }
     let urls = rule.items("nonResourceURLs");
     let has = |name: &str| !rule.items(name).is_empty();

@@ -104,6 +104,17 @@ pub(super) fn name_of_resource(name: &str, path: &Path<'_>, errors: &mut Errors)
     fine
 }
 
+/// Names that a quota counts.
+pub(super) fn name_for_quota(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    let known = STANDARD.contains(&name)
+        || is_huge_page(name)
+        || name.starts_with("requests.hugepages-")
+        || name.starts_with("count/");
+    if !known && !name.contains('/') && formats::label_key(name).is_empty() {
+        errors.invalid(path, name, "must be a standard resource for quota");
+    }
+}
+
 fn name_of_container_resource(name: &str, path: &Path<'_>, errors: &mut Errors) {
     name_of_resource(name, path, errors);
     if !name.contains('/') {

@@ -71,8 +71,13 @@ fn by_type(spec: &Value, kind: &str, headless: bool, path: &Path<'_>, errors: &m
         }
         "ExternalName" => {
             for name in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-                if spec.has(name) && spec.items(name).len() + usize::from(spec.field(name).is_string()) > 0 {
-                    errors.forbidden(&path.child(name), "may not be set for ExternalName services");
+                if spec.has(name)
+                    && spec.items(name).len() + usize::from(spec.field(name).is_string()) > 0
+                {
+                    errors.forbidden(
+                        &path.child(name),
+                        "may not be set for ExternalName services",
+                    );
                 }
             }
             let name = spec.text("externalName");
@@ -169,7 +174,8 @@ fn duplicates(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         let key = (port.text("protocol"), port.int("port"));
         if !seen.insert(key) {
             let shown = serde_json::json!({
-                "protocol": port.text("protocol"), "port": port.int("port"),
+                "Name": "", "Protocol": port.text("protocol"), "AppProtocol": null,
+                "Port": port.int("port"), "TargetPort": 0, "NodePort": 0,
             });
             errors.add(ErrorKind::Duplicate, &path.index(i), Some(shown), "");
         }

@@ -73,7 +73,8 @@ fn selector_there(spec: &Value, kind: &str, path: &Path<'_>, errors: &mut Errors
 
 fn labels_match(spec: &Value, wanted: &Value, path: &Path<'_>, errors: &mut Errors) {
     let labels = spec.at("template.metadata.labels");
-    if !wanted.is_object() || selector::is_empty(wanted) || selector::matches(wanted, labels) {
+    let selects_all = wanted.is_object() && selector::is_empty(wanted);
+    if selects_all || selector::matches(wanted, labels) {
         return;
     }
     let template = path.child("template");
@@ -132,10 +133,13 @@ fn deployment_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
             at_most_all(unavailable, &place.child("maxUnavailable"), errors);
         }
-        other => {
-            errors.not_supported(&path.child("type"), other, &["Recreate", "RollingUpdate"]);
-        }
+        _ => errors.not_supported(path, internal(strategy), &["Recreate", "RollingUpdate"]),
     }
+}
+
+/// A strategy as Kubernetes' internal form writes it, for messages that show it whole.
+fn internal(strategy: &Value) -> Value {
+    json!({"Type": strategy.text("type"), "RollingUpdate": strategy.field("rollingUpdate")})
 }
 
 pub(super) fn replica_set(new: &Value, old: Option<&Value>, errors: &mut Errors) {
@@ -222,7 +226,7 @@ fn daemon_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                 _ => {}
             }
         }
-        _ => errors.not_supported(path, strategy.clone(), &["RollingUpdate", "OnDelete"]),
+        _ => errors.not_supported(path, internal(strategy), &["RollingUpdate", "OnDelete"]),
     }
 }
 

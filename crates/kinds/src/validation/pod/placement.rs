@@ -341,7 +341,11 @@ pub(in crate::validation) fn taints(list: &[Value], path: &Path<'_>, errors: &mu
         }
         if !seen.insert((key, effect)) {
             let detail = "taints must be unique by key and effect pair";
-            errors.add(ErrorKind::Duplicate, &at, Some(taint.clone()), detail);
+            let shown = serde_json::json!({
+                "Key": key, "Value": taint.text("value"), "Effect": effect,
+                "TimeAdded": taint.field("timeAdded"),
+            });
+            errors.add(ErrorKind::Duplicate, &at, Some(shown), detail);
         }
     }
 }

@@ -100,10 +100,8 @@ fn source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
         }
         "csi" => required(body, &["driver"], &place, errors),
-        "ephemeral" => {
-            if !body.has("volumeClaimTemplate") {
-                errors.required(&place.child("volumeClaimTemplate"), "");
-            }
+        "ephemeral" if !body.has("volumeClaimTemplate") => {
+            errors.required(&place.child("volumeClaimTemplate"), "");
         }
         "gitRepo" => required(body, &["repository"], &place, errors),
         "image" => required(body, &["reference"], &place, errors),
