@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with a name, an id or a path.
+#[expect(clippy::enum_variant_names, reason = "each says what the text is not")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Not a DNS label (RFC 1123).

@@ -243,7 +243,7 @@ fn log(state: &LinkState) {
             tracing::info!(hub = parent_name, address, "connected to the hub");
         }
         LinkState::Disconnected { error } => {
-            tracing::warn!(error, "the hub is not reached; pods go on")
+            tracing::warn!(error, "the hub is not reached; pods go on");
         }
         LinkState::Refused(refusal) => tracing::error!(
             reason = refusal.reason.as_str(),

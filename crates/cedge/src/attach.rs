@@ -18,6 +18,7 @@ use crate::cli::AttachArgs;
 use crate::server::{OverNetwork, TOKEN_SECRET, local_grant};
 use crate::{config, paths};
 
+#[expect(clippy::too_many_lines, reason = "wiring: a list to read aloud")]
 pub(crate) async fn run(
     args: AttachArgs,
     kubeconfig: Option<PathBuf>,
@@ -69,7 +70,7 @@ pub(crate) async fn run(
         .context("the hub's port (--hub-listen)")?;
     crate::server::join_parent(&settings_of_hub, &authority).await?;
     let tasks = Group::new(shutdown.clone());
-    let tree = cedge_tree::run(
+    let starting = cedge_tree::run(
         cedge_tree::Config {
             client: client.clone(),
             informers: Informers::new(client.clone(), tasks.clone()),
@@ -84,8 +85,8 @@ pub(crate) async fn run(
             hub: listener.local_addr()?,
         },
         shutdown.clone(),
-    )
-    .await?;
+    );
+    let tree = Box::pin(starting).await?;
     let hub = listener.local_addr()?;
     cedge_tree::install::publish_hub(
         &client,

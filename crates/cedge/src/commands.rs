@@ -28,25 +28,25 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Server(args) => {
             start_logging();
             let config = config::server(*args)?;
-            server::run(config, until_signal()).await?;
+            Box::pin(server::run(config, until_signal())).await?;
         }
         Command::Agent(args) => {
             start_logging();
-            agent::run(args, until_signal()).await?;
+            Box::pin(agent::run(args, until_signal())).await?;
         }
         Command::Attach(args) => {
             start_logging();
-            attach::run(args, kubeconfig, until_signal()).await?;
+            Box::pin(attach::run(args, kubeconfig, until_signal())).await?;
         }
         Command::Join(args) => join::run(args).await?,
         Command::Token(command) => token::run(command, kubeconfig).await?,
         Command::Uplink(command) => uplink::run(command, kubeconfig).await?,
         Command::Tree(how) => tree::run(how, kubeconfig).await?,
-        Command::Mission(command) => mission::run(command, kubeconfig).await?,
+        Command::Mission(command) => Box::pin(mission::run(command, kubeconfig)).await?,
         Command::Trace { what, output } => trace::run(&what, output, kubeconfig).await?,
         Command::Kubeconfig { path } => kubeconfig::run(&path, kubeconfig).await?,
         Command::Cluster(command) => cluster::run(command, kubeconfig).await?,
-        Command::Demo(args) => return demo::run(args, until_signal()).await,
+        Command::Demo(args) => return Box::pin(demo::run(args, until_signal())).await,
         Command::PowerOff { dir } => {
             let killed = cedge_runtime::power_off(&dir)?;
             output::line(format!("{killed} processes killed"));

@@ -47,7 +47,7 @@ pub(crate) fn root_kubeconfig() -> Option<PathBuf> {
 pub(crate) async fn run(args: DemoArgs, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     let dir = args.data_dir.unwrap_or_else(paths::demo);
     match args.command {
-        None => supervise(dir, shutdown).await?,
+        None => Box::pin(supervise(dir, shutdown)).await?,
         Some(DemoCommand::Status(how)) => {
             let told: Vec<Told> = serde_json::from_value(control::ask(&dir, "status", "").await?)?;
             match how.format {
@@ -91,7 +91,9 @@ async fn supervise(dir: PathBuf, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = Group::new(shutdown.clone());
     let sites: Arc<Vec<Site>> = Arc::new(plan.into_iter().map(|p| Site::new(&dir, p)).collect());
     let progress = view::Progress::start(sites.len());
-    let brought_up = shutdown.or(bring_up(&sites, &progress, &tasks)).await;
+    let brought_up = shutdown
+        .or(Box::pin(bring_up(&sites, &progress, &tasks)))
+        .await;
     let result = match brought_up {
         None => Ok(()),
         Some(Err(error)) => Err(error),

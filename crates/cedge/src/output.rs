@@ -76,7 +76,7 @@ pub(crate) fn redraw(before: usize, lines: &[String]) {
 pub(crate) fn value(value: &impl Serialize, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json | Format::Wide | Format::Name => {
-            println!("{}", serde_json::to_string_pretty(value)?)
+            println!("{}", serde_json::to_string_pretty(value)?);
         }
         Format::Yaml => print!("{}", serde_saphyr::to_string(value)?),
     }

@@ -65,10 +65,21 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     start_workers(&config, &api, &authority, &tasks);
     if let Some(hub_listener) = hub_listener {
         first_join(&config, &authority).await?;
-        let (config, api, authority, tree) = (config.clone(), api.clone(), authority.clone(), tree.clone());
+        let (config, api, authority, tree) =
+            (config.clone(), api.clone(), authority.clone(), tree.clone());
         let group = tasks.clone();
         tasks.spawn("tree", async move {
-            keep_tree(config, api, authority, credential, hub_listener, registry, tree, group).await;
+            keep_tree(
+                config,
+                api,
+                authority,
+                credential,
+                hub_listener,
+                registry,
+                tree,
+                group,
+            )
+            .await;
         });
     }
     if config.runs(Module::Node) {
@@ -83,7 +94,7 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
 fn open_store(dir: &Path) -> anyhow::Result<Store> {
     let path = dir.join("api");
     cedge_pki::files::private_dir(&path)?;
-    let store = Store::open(&path.join("store.redb"), cedge_store::Options::default());
+    let store = Store::open(path.join("store.redb"), cedge_store::Options::default());
     store.context("the cluster's store")
 }
 
@@ -179,7 +190,10 @@ fn start_workers(config: &Server, api: &ApiServer, authority: &Arc<Authority>, t
 async fn first_join(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
     match join_parent(config, authority).await {
         Err(error) if is_passing(&error) => {
-            tracing::warn!(error = format!("{error:#}"), "the parent is not reached; it is tried again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the parent is not reached; it is tried again"
+            );
             Ok(())
         }
         other => other.map(drop),
@@ -192,7 +206,10 @@ fn is_passing(error: &anyhow::Error) -> bool {
     match cause {
         Some(JoinError::Unreachable(_)) => true,
         Some(JoinError::Refused(refusal)) => {
-            matches!(refusal.reason, RefusalReason::Unavailable | RefusalReason::AwaitingApproval)
+            matches!(
+                refusal.reason,
+                RefusalReason::Unavailable | RefusalReason::AwaitingApproval
+            )
         }
         _ => false,
     }
@@ -217,16 +234,24 @@ async fn keep_tree(
         // An attempt that failed leaves nothing running: the tables are opened by one at a time.
         let (stop, attempt) = shutdown.child();
         let group = Group::new(attempt);
-        match shutdown.or(start_tree(&config, &api, &authority, &group, address)).await {
+        let starting = Box::pin(start_tree(&config, &api, &authority, &group, address));
+        match shutdown.or(starting).await {
             None => return,
             Some(Ok(tree)) => break (tree, stop),
             Some(Err(error)) => {
                 drop(stop);
                 group.wait(STOP_LIMIT).await;
-                tracing::warn!(error = format!("{error:#}"), "the tree did not start; it is tried again");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the tree did not start; it is tried again"
+                );
             }
         }
-        if shutdown.or(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+        if shutdown
+            .or(tokio::time::sleep(backoff.next_delay()))
+            .await
+            .is_none()
+        {
             return;
         }
     };
@@ -251,11 +276,18 @@ fn keep_joining(config: &Server, authority: &Arc<Authority>, tasks: &Group) {
 }
 
 /// Joins the parent whose token was given, unless that is done; says whether it did.
-pub(crate) async fn join_parent(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<bool> {
+pub(crate) async fn join_parent(
+    config: &Server,
+    authority: &Arc<Authority>,
+) -> anyhow::Result<bool> {
     let dir = config.data_dir.join("tree");
     cedge_pki::files::private_dir(&dir)?;
     let uplink = cedge_tree::uplink::Uplink::new(&dir, authority.clone());
-    let Some(token) = config.join.clone().filter(|_| !matches!(uplink.load(), Ok(Some(_)))) else {
+    let Some(token) = config
+        .join
+        .clone()
+        .filter(|_| !matches!(uplink.load(), Ok(Some(_))))
+    else {
         return Ok(false);
     };
     let wish = cedge_tree::uplink::Wish {
@@ -281,7 +313,7 @@ async fn start_tree(
 ) -> anyhow::Result<Tree> {
     let identity = Identity::authenticated("system:cedge:tree", ["system:masters"]);
     let client = api.client("system:cedge:tree", ["system:masters"]);
-    let tree = cedge_tree::run(
+    let starting = cedge_tree::run(
         cedge_tree::Config {
             informers: Informers::new(client.clone(), tasks.clone()),
             client: client.clone(),
@@ -300,8 +332,8 @@ async fn start_tree(
             hub,
         },
         tasks.shutdown().clone(),
-    )
-    .await?;
+    );
+    let tree = Box::pin(starting).await?;
     cedge_tree::install::publish_hub(
         &client,
         config.name.as_str(),

@@ -121,7 +121,7 @@ fn walk(segments: &[Segment], names: &[ClusterName]) -> End {
             match segment {
                 Segment::Any => next[i] = true,
                 Segment::Name(pattern) if name_matches(pattern, name.as_str()) => {
-                    next[i + 1] = true
+                    next[i + 1] = true;
                 }
                 Segment::Name(_) => {}
             }

@@ -402,11 +402,6 @@ impl Walk {
         Ok(Next::After(LOOK_AGAIN))
     }
 
-    /// Stations 12 and 11: writes the status here and the report to the parent.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "everything that a status is made of, once"
-    )]
     /// Tells a station once per version and detail.
     async fn tell(&self, station: Station, mission: &Mission, target: &Target, detail: &str) {
         let key = format!("{}|{station:?}", mission.name_any());

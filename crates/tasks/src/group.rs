@@ -71,7 +71,7 @@ impl Group {
                 match shutdown.or(run).await {
                     None | Some(Ok(Ok(()))) => return,
                     Some(Ok(Err(e))) => {
-                        tracing::warn!(task = name, error = format!("{e:#}"), "task failed")
+                        tracing::warn!(task = name, error = format!("{e:#}"), "task failed");
                     }
                     Some(Err(_)) => tracing::error!(task = name, "task panicked"),
                 }

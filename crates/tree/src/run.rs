@@ -167,7 +167,7 @@ impl Tree {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
     let tasks = Group::new(shutdown.clone());
     cedge_pki::files::private_dir(&config.data_dir)?;
-    install::install(&config.client).await?;
+    Box::pin(install::install(&config.client)).await?;
     install::bind_parent(&config.client, &config.parent_role).await?;
     let store = TableStore::open(
         &config.data_dir.join("tables.redb"),
@@ -351,7 +351,7 @@ impl Uplinks {
             silence: self.config.silence,
         };
         let replaced = joined.replaced.clone();
-        let running = uplink::start(&self.file, joined, parts)?;
+        let running = uplink::start(&self.file, joined, &parts)?;
         let place = self.around.place();
         self.around.set_place(Place { replaced, ..place });
         self.slot.send_replace(Some(running.clone()));

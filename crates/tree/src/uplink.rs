@@ -81,7 +81,7 @@ fn tables_of(
 pub(crate) fn start(
     uplink: &Uplink,
     joined: Joined,
-    parts: Parts,
+    parts: &Parts,
 ) -> Result<Running, cedge_link::TableError> {
     let tables = tables_of(&parts.store, &joined.parent)?;
     let credentials = Credentials {
@@ -116,8 +116,8 @@ pub(crate) fn start(
     tasks.spawn("uplink/renewals", async move {
         shutdown.or(store_renewals(keep, renewals)).await;
     });
-    follow_assignment(&tables, &joined, &parts);
-    serve_requests(&handle, &parts);
+    follow_assignment(&tables, &joined, parts);
+    serve_requests(&handle, parts);
     Ok(Running {
         joined: Arc::new(joined),
         tables,
@@ -130,7 +130,7 @@ async fn store_renewals(uplink: Uplink, mut renewals: mpsc::Receiver<cedge_link:
         match uplink.renew(renewed.chain) {
             Ok(()) => tracing::info!("the certificate of the uplink was renewed"),
             Err(error) => {
-                tracing::error!(%error, "the renewed certificate could not be stored; the old one is used again after a restart")
+                tracing::error!(%error, "the renewed certificate could not be stored; the old one is used again after a restart");
             }
         }
     }

@@ -19,7 +19,7 @@ pub(crate) async fn run(command: MissionCommand, flag: Option<PathBuf>) -> anyho
     let target = connect::target(flag).await?;
     match command {
         MissionCommand::List(how) => list(&target, how).await,
-        MissionCommand::Status { name, output: how } => status(&target, &name, how).await,
+        MissionCommand::Status { name, output: how } => Box::pin(status(&target, &name, how)).await,
     }
 }
 
@@ -32,7 +32,7 @@ async fn list(target: &connect::Target, how: Output) -> anyhow::Result<()> {
             .for_each(|m| output::line(format!("mission/{}", m.name_any()))),
         Some(format @ (Format::Json | Format::Yaml)) => output::value(&missions, format)?,
         Some(Format::Wide) | None => {
-            let rows = missions.iter().map(|m| row(m)).collect();
+            let rows = missions.iter().map(row).collect();
             output::table(
                 &[
                     "NAME",

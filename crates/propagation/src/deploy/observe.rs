@@ -156,7 +156,7 @@ impl Observed {
                 }
                 Ok(watcher::Event::Delete(o)) => self.gone(&key_of(&resource, &o)).await,
                 Err(error) => {
-                    tracing::debug!(kind = resource.kind, %error, "watch of deployed objects interrupted")
+                    tracing::debug!(kind = resource.kind, %error, "watch of deployed objects interrupted");
                 }
             }
         }

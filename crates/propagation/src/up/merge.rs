@@ -106,7 +106,7 @@ pub(crate) fn conditions(
     mission: &Mission,
     report: &Report,
     standing: Standing<'_>,
-    now: Time,
+    now: &Time,
 ) -> Vec<Condition> {
     let before = mission
         .status

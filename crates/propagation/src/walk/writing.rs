@@ -19,6 +19,11 @@ use crate::up::merge::{self, Standing};
 use crate::up::report;
 
 impl Walk {
+    /// Stations 12 and 11: writes the status here and the report to the parent.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a status is made of, once"
+    )]
     pub(super) async fn write_up(
         &self,
         mission: &Mission,
@@ -31,7 +36,7 @@ impl Walk {
     ) -> Result<(), Error> {
         let now = Time(clock::now());
         let rows = merge::rows(&accepted.key, topology, said, &accepted.target);
-        let conditions = merge::conditions(mission, &report, standing, now);
+        let conditions = merge::conditions(mission, &report, standing, &now);
         let mut status = merge::status(mission, report.clone(), rows, conditions);
         status.inventory = inventory;
         if mission.status.as_ref() != Some(&status) {

@@ -57,7 +57,7 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
     });
     let (client, shutdown) = (nodes.client.clone(), tasks.shutdown().clone());
     tasks.spawn(format!("node/{}/lease", node.name), async move {
-        shutdown.or(keep_lease(client, node)).await;
+        shutdown.or(Box::pin(keep_lease(client, node))).await;
     });
 }
 
