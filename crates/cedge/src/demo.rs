@@ -125,7 +125,7 @@ async fn bring_up(
             true => Some(site.token_of_parent(sites).await?),
             false => None,
         };
-        site.start(token.as_deref()).await?;
+        site.start(token.as_deref())?;
         progress.step();
     }
     for site in sites.iter() {

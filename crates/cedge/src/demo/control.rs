@@ -137,7 +137,7 @@ async fn act(sites: &[Site], verb: &str, cluster: &str) -> anyhow::Result<Value>
         "heal" => site.cut(false)?,
         "kill" => site.kill().await?,
         "start" => {
-            site.start(None).await?;
+            site.start(None)?;
             site.until_ready().await?;
             format!("{} is up again", site.path())
         }

@@ -118,7 +118,7 @@ impl Site {
     }
 
     /// Starts the process, unless it runs.
-    pub(super) async fn start(&self, token: Option<&str>) -> anyhow::Result<()> {
+    pub(super) fn start(&self, token: Option<&str>) -> anyhow::Result<()> {
         if self.is_running() {
             return Ok(());
         }
