@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use cedge_kinds::{Kind, convert, default_object, of, prepare_create, validate};
-use serde_json::Value;
+use cedge_kinds::{
+    Kind, convert, default_object, of, prepare_create, row_conditions, table_columns, table_row,
+    validate,
+};
+use serde_json::{Value, json};
 
 fn recorded(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
@@ -138,6 +141,39 @@ fn good_objects_are_completed_as_kubernetes_completes_them() {
                 "{}\n  missing {missing:?}\n  extra {extra:?}\n  errors {errors:?}",
                 case["object"]
             ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn rows_read_as_kubernetes_prints_them() {
+    let mut wrong = Vec::new();
+    for case in &recorded(include_str!("../testdata/tables.json")) {
+        let (object, kind) = (&case["object"], kind_of(&case["object"]));
+        let now = case["now"].as_str().unwrap().parse().unwrap();
+        let columns: Vec<Value> = table_columns(kind)
+            .iter()
+            .map(|c| json!([c.name, c.kind, c.format, c.priority]))
+            .collect();
+        let row = Value::from(table_row(kind, object, now));
+        let conditions = Value::from(row_conditions(kind, object));
+        for (ours, theirs) in [
+            (Value::from(columns), &case["columns"]),
+            (row, &case["cells"]),
+            (conditions, &case["conditions"]),
+        ] {
+            if ours != *theirs {
+                wrong.push(format!(
+                    "{}\n  ours   {ours}\n  theirs {theirs}",
+                    object["kind"]
+                ));
+            }
         }
     }
     assert!(
