@@ -120,6 +120,8 @@ async fn revisions_mean_what_kubernetes_means() {
         .body;
     assert_eq!(names(&exact), ["a"]);
     assert_eq!(exact["metadata"]["resourceVersion"], at);
+    // A consistent list waits until the cache knows all; from then on "not older" has it as well.
+    server.get(CONFIG_MAPS).await;
     let not_older = server
         .get(&format!("{CONFIG_MAPS}?resourceVersion={at}"))
         .await
