@@ -139,6 +139,8 @@ pub async fn revoke(client: &Client, id: &str) -> Result<bool, kube::Error> {
 pub(crate) struct Granted {
     pub(crate) approve: bool,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Whether the same identity has used it before.
+    pub(crate) again: bool,
 }
 
 /// Uses a token once for `who`; the same identity again is not another use, so that a join that broke off may be
@@ -172,12 +174,13 @@ pub(crate) async fn redeem(
             return Err(unknown());
         }
         let user = format!("{}:{who}:{name}", kind.as_str());
+        let same = |u: &String| u.split(':').nth(1) == Some(who.as_str());
         let granted = Granted {
             approve: known.approve,
             labels: known.labels.clone(),
+            again: known.used_by.iter().any(same),
         };
-        let same = |u: &String| u.split(':').nth(1) == Some(who.as_str());
-        if known.used_by.iter().any(same) {
+        if granted.again {
             return Ok(granted);
         }
         check(&known)?;

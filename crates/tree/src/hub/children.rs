@@ -57,17 +57,24 @@ impl Children {
         self.lock().values().cloned().collect()
     }
 
-    /// Adds a child, and listens to what it says of itself.
-    pub(crate) fn put(&self, tasks: &Group, child: ChildState) {
+    /// Adds a child, and listens to what it says of itself. Its link and its object may open it at the same moment: the
+    /// first wins, because it may have its session already. Answers which one is there.
+    pub(crate) fn put(&self, tasks: &Group, child: ChildState) -> ChildState {
         let name = child.name.to_string();
+        let mut map = self.lock();
+        if let Some(known) = map.get(&name).filter(|known| known.id == child.id) {
+            return known.clone();
+        }
+        map.insert(name.clone(), child.clone());
+        drop(map);
         for table in [child.cluster.clone(), child.roster.clone()] {
             let (due, name, shutdown) = (self.due.clone(), name.clone(), tasks.shutdown().clone());
             tasks.spawn(format!("child/{name}/{}", table.spec().name), async move {
                 shutdown.or(listen(table, due, name)).await;
             });
         }
-        self.lock().insert(name.clone(), child);
         self.due.add(name);
+        child
     }
 
     pub(crate) fn remove(&self, name: &str) -> Option<ChildState> {

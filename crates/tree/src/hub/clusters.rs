@@ -55,9 +55,7 @@ pub(super) fn start(hub: &Hub) {
 
 async fn reconcile(hub: &Hub, name: &str) -> Result<Next, Error> {
     let Some(object) = hub.clusters.decode::<EdgeCluster>("", name)? else {
-        hub.children.remove(name);
-        hub.parts.around.changed();
-        return Ok(Next::OnChange);
+        return forget_if_gone(hub, name).await;
     };
     if object.metadata.deletion_timestamp.is_some() {
         return evict(hub, &object).await;
@@ -82,6 +80,21 @@ async fn reconcile(hub: &Hub, name: &str) -> Result<Next, Error> {
         write(hub, name, &status).await?;
     }
     hub.parts.around.changed();
+    Ok(Next::OnChange)
+}
+
+/// The cache lags behind a child that has just registered: only the API's word is taken for its absence.
+async fn forget_if_gone(hub: &Hub, name: &str) -> Result<Next, Error> {
+    let clusters: Api<EdgeCluster> = Api::all(hub.parts.client.clone());
+    let found = clusters.get_opt(name).await.map_err(|cause| Error::Api {
+        what: "the question",
+        name: name.to_owned(),
+        cause,
+    })?;
+    if found.is_none() {
+        hub.children.remove(name);
+        hub.parts.around.changed();
+    }
     Ok(Next::OnChange)
 }
 

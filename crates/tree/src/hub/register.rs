@@ -49,6 +49,13 @@ pub(super) async fn register(hub: &Hub, request: JoinRequest) -> Result<Joined, 
         name.as_str(),
     )
     .await?;
+    if granted.again && hub.parts.denied.has(&who) {
+        // Else whoever was evicted would come back by itself, with the token that it still has.
+        let message = format!(
+            "{name} was evicted, and this token was used by it before; make another: cedge token create"
+        );
+        return Err(Refusal::new(RefusalReason::TokenUsedUp, message));
+    }
     hub.parts
         .denied
         .remove(&who)
@@ -241,8 +248,7 @@ pub(super) fn open(
         session: None,
         last_heard: None,
     };
-    hub.children.put(&hub.parts.tasks, child.clone());
-    Ok(child)
+    Ok(hub.children.put(&hub.parts.tasks, child))
 }
 
 fn endpoints(child: &ChildState) -> Vec<Endpoint> {
