@@ -62,6 +62,8 @@ pub trait Incoming: Send + Sync + std::fmt::Debug {
     fn next(&self) -> BoxFuture<'_, Change>;
     /// The change is acted upon and need not come again.
     fn done<'a>(&'a self, key: &'a str, version: u64) -> BoxFuture<'a, Result<(), PortError>>;
+    /// Drops a key that the peer lost: nothing here stands for it any more.
+    fn forget<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), PortError>>;
     /// Makes the value of `key` come again as a change: what was made of it here is gone.
     fn again(&self, key: &str);
 }

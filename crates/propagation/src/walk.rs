@@ -365,6 +365,9 @@ impl Walk {
         if awaited.is_empty() && progress.is_done() {
             if let Some(parent) = topology.parent.as_ref().filter(|_| accepted.received) {
                 report::gone(&*parent.reports, &accepted.key).await?;
+                if parent.missions.regressed().contains(&key) {
+                    parent.missions.forget(&key).await?;
+                }
             }
             self.set_finalizer(mission, false).await?;
             return Ok(Next::OnChange);

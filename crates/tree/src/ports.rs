@@ -26,6 +26,13 @@ fn refused(table: &'static str, key: &str, cause: &TableError) -> PortError {
     }
 }
 
+/// Keys that the parent lost and that are still held here: what was forgotten since the last comparison is not.
+pub(crate) fn lost_by_parent(missions: &Reader) -> Vec<String> {
+    let mut lost = missions.regressed();
+    lost.retain(|key| missions.get(key).ok().flatten().is_some());
+    lost
+}
+
 impl Outgoing for Out {
     fn get(&self, key: &str) -> Option<Bytes> {
         self.0.get(key).ok().flatten()
@@ -77,7 +84,7 @@ impl Incoming for In {
     }
 
     fn regressed(&self) -> Vec<String> {
-        self.0.regressed()
+        lost_by_parent(&self.0)
     }
 
     fn next(&self) -> BoxFuture<'_, Change> {
@@ -102,6 +109,16 @@ impl Incoming for In {
         async move {
             self.0
                 .done(key, version)
+                .await
+                .map_err(|e| refused(self.0.spec().name, key, &e))
+        }
+        .boxed()
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), PortError>> {
+        async move {
+            self.0
+                .forget(key)
                 .await
                 .map_err(|e| refused(self.0.spec().name, key, &e))
         }

@@ -3,7 +3,6 @@
 //! Durable: the Mission in this cluster's own API, under `NAME.xxxxxx`. Never: decides placement.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +15,9 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::events::{Events, Station};
-use crate::ports::{Change, Incoming};
+use crate::ports::{Change, PortError};
+use crate::topology::Parent;
+use crate::up::report;
 
 /// Why a handover was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum Error {
     /// The copy of an earlier Mission under this name is still being withdrawn. Retry.
     #[error("an earlier copy of {0} is still being withdrawn")]
     StillLeaving(String),
+    /// The disk. Retry.
+    #[error(transparent)]
+    Table(#[from] PortError),
     /// The API did not take it. Retry.
     #[error("could not store {name}")]
     Api {
@@ -50,7 +54,7 @@ impl Error {
     fn is_terminal(&self) -> bool {
         match self {
             Self::Malformed { .. } | Self::Own(_) => true,
-            Self::StillLeaving(_) | Self::Api { .. } => false,
+            Self::StillLeaving(_) | Self::Table(_) | Self::Api { .. } => false,
         }
     }
 }
@@ -59,7 +63,7 @@ impl Error {
 pub(crate) async fn run(
     client: Client,
     own: ClusterId,
-    parent: Arc<dyn Incoming>,
+    parent: Parent,
     events: Events,
     shutdown: Shutdown,
 ) {
@@ -78,11 +82,11 @@ pub(crate) async fn run(
             biased;
             () = shutdown.wait() => return,
             // May be dropped: a change that is not done comes again.
-            change = parent.next() => due.push(change),
+            change = parent.missions.next() => due.push(change),
             () = retry => due.extend(waiting.values().map(|(c, _)| c.clone())),
         }
         for change in due {
-            settle(&api, &own, &*parent, &events, change, &mut waiting).await;
+            settle(&api, &own, &parent, &events, change, &mut waiting).await;
         }
     }
 }
@@ -90,7 +94,7 @@ pub(crate) async fn run(
 async fn settle(
     api: &Api<Mission>,
     own: &ClusterId,
-    parent: &dyn Incoming,
+    parent: &Parent,
     events: &Events,
     change: Change,
     waiting: &mut BTreeMap<String, (Change, Backoff)>,
@@ -101,7 +105,11 @@ async fn settle(
         }
     };
     let result = match &change {
-        Change::Put { key, value, .. } => take(api, own, key, value, events).await,
+        Change::Put { key, value, .. } => match take(api, own, key, value, events).await {
+            Ok(Some(before)) => forget(parent, &before).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        },
         Change::Removed { key, .. } => drop_copy(api, key).await,
     };
     if let Err(error) = &result {
@@ -116,19 +124,30 @@ async fn settle(
         }
     }
     waiting.remove(&key);
-    if let Err(error) = parent.done(&key, version).await {
+    if let Err(error) = parent.missions.done(&key, version).await {
         tracing::warn!(key, %error, "a change that was acted upon will come again");
     }
 }
 
-/// Stores the copy of a Mission, or puts it right.
+/// A Mission that the parent lost was written there again, and has its copy now: what stood for the lost one goes (I3).
+async fn forget(parent: &Parent, before: &MissionKey) -> Result<(), Error> {
+    let key = before.to_string();
+    if !parent.missions.regressed().contains(&key) {
+        return Ok(());
+    }
+    parent.missions.forget(&key).await?;
+    tracing::info!(key, "a lost Mission was written again; it is forgotten");
+    Ok(report::gone(&*parent.reports, before).await?)
+}
+
+/// Stores the copy of a Mission, or puts it right. Answers which Mission the copy stood for, if that was another.
 pub(crate) async fn take(
     api: &Api<Mission>,
     own: &ClusterId,
     key: &str,
     value: &Bytes,
     events: &Events,
-) -> Result<(), Error> {
+) -> Result<Option<MissionKey>, Error> {
     let handover = read(key, value)?;
     if handover.key.origin == *own {
         return Err(Error::Own(handover.key));
@@ -138,11 +157,14 @@ pub(crate) async fn take(
         name: name.clone(),
         cause,
     };
-    if let Some(old) = api.get_opt(&name).await.map_err(fail)?
-        && old.metadata.deletion_timestamp.is_some()
+    let old = api.get_opt(&name).await.map_err(fail)?;
+    if old
+        .as_ref()
+        .is_some_and(|m| m.metadata.deletion_timestamp.is_some())
     {
         return Err(Error::StillLeaving(name));
     }
+    let before = old.and_then(|m| m.annotations().get(marks::ORIGIN_UID).cloned());
     let patch = PatchParams::apply(TREE_MANAGER).force();
     let taken = api
         .patch(&name, &patch, &Patch::Apply(copy(&name, &handover)))
@@ -150,7 +172,10 @@ pub(crate) async fn take(
         .map_err(fail)?;
     let detail = format!("generation {} from the parent", handover.generation);
     events.station(Station::Receive, &taken, &detail).await;
-    Ok(())
+    let MissionKey { origin, uid } = handover.key;
+    Ok(before
+        .filter(|old| *old != uid)
+        .map(|uid| MissionKey { origin, uid }))
 }
 
 fn read(key: &str, value: &Bytes) -> Result<Handover, Error> {

@@ -100,10 +100,9 @@ async fn follow_topology(
                     now.here.id.clone(),
                     walk.events.clone(),
                 );
-                let missions = p.missions.clone();
                 group.spawn(
                     "receive",
-                    receive::run(client, own, missions, events, shutdown),
+                    receive::run(client, own, p.clone(), events, shutdown),
                 );
                 (p.missions.clone(), stop)
             });
