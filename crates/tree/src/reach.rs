@@ -85,6 +85,12 @@ impl Reach {
 
     /// Answers a request at the hub's own port.
     pub(crate) async fn answer_local(self, request: Request<Incoming>) -> Answer {
+        let mut headers = request.headers().keys();
+        if headers.any(|name| name.as_str().starts_with("impersonate-")) {
+            // To leave it out would answer as the caller himself, with rights that he asked not to use.
+            let message = "nobody can be impersonated through a hub; call as yourself, or at the cluster itself";
+            return refusal(StatusCode::FORBIDDEN, "Forbidden", message);
+        }
         match caller::identify(&self.hub, &request).await {
             Ok(identity) => self.answer(request, Caller::Local(identity)).await,
             Err(answer) => *answer,
