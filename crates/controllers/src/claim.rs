@@ -96,10 +96,10 @@ impl Claimer<'_> {
             .iter()
             .filter(|o| *o.uid != *self.owner.uid());
         let owners: Vec<Value> = others.map(reference).collect();
-        let mut patch = json!({ "metadata": { "ownerReferences": owners } });
+        let mut patch = json!({ "metadata": { "ownerReferences": patch::list(&owners) } });
         if let Some(finalizer) = self.finalizer {
             let finalizers: Vec<&str> = object.finalizers().filter(|f| *f != finalizer).collect();
-            patch["metadata"]["finalizers"] = json!(finalizers);
+            patch["metadata"]["finalizers"] = patch::list(&finalizers);
         }
         patch
     }

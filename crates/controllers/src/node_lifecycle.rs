@@ -191,7 +191,7 @@ impl Nodes {
             return Ok(());
         };
         let api: Api<Node> = Api::all(self.ctx.client.clone());
-        let patch = json!({ "spec": { "taints": taints } });
+        let patch = json!({ "spec": { "taints": patch::list(&taints) } });
         patch::merge(&api, object, patch).await?;
         Ok(())
     }

@@ -66,6 +66,15 @@ where
         .await?)
 }
 
+/// A list for a merge patch: one that is empty is taken out, as Kubernetes has it.
+pub(crate) fn list<T: Serialize>(items: &[T]) -> Value {
+    if items.is_empty() {
+        Value::Null
+    } else {
+        json!(items)
+    }
+}
+
 /// `metadata` that lets a patch through only for the object as it was read.
 fn precondition(object: &Object) -> Value {
     json!({ "uid": object.uid(), "resourceVersion": object.revision() })

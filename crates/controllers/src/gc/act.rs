@@ -12,6 +12,7 @@ use super::kinds::{Place, synced};
 use super::plan::{OwnerState, Verdict, judge};
 use super::{Collector, FOREGROUND, Item, ORPHAN, waits_for_dependents};
 use crate::error::{Answer as _, Error, optional};
+use crate::patch;
 
 /// An object as the API has it now.
 pub(super) struct Live {
@@ -153,7 +154,8 @@ impl Collector {
         if owners.len() == before {
             return Ok(());
         }
-        self.patch(live, json!({ "ownerReferences": owners })).await
+        self.patch(live, json!({ "ownerReferences": patch::list(&owners) }))
+            .await
     }
 
     async fn unblock(&self, live: &Live) -> Result<(), Error> {
@@ -171,7 +173,8 @@ impl Collector {
         if finalizers.len() == before {
             return Ok(());
         }
-        self.patch(live, json!({ "finalizers": finalizers })).await
+        self.patch(live, json!({ "finalizers": patch::list(&finalizers) }))
+            .await
     }
 
     async fn patch(&self, live: &Live, mut metadata: Value) -> Result<(), Error> {

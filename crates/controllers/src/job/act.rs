@@ -13,8 +13,8 @@ use super::view::{View, number};
 use super::{FINALIZER, Jobs, Outcome, indexes};
 use crate::claim::controller_reference;
 use crate::error::{Answer as _, message};
-use crate::pods;
 use crate::slow_start::slow_start;
+use crate::{patch, pods};
 
 const ENV: &str = "JOB_COMPLETION_INDEX";
 
@@ -157,7 +157,7 @@ impl Jobs {
         let mut finalizers = pod.metadata.finalizers.clone().unwrap_or_default();
         finalizers.retain(|f| f != FINALIZER);
         let patch = json!({ "metadata": {
-            "uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version, "finalizers": finalizers,
+            "uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version, "finalizers": patch::list(&finalizers),
         }});
         let params = PatchParams::default();
         let patch = Patch::Merge(patch);

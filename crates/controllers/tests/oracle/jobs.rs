@@ -6,7 +6,7 @@ use crate::world::{World, condition, run};
 
 fn job(name: &str, outcome: Option<&str>, spec: &Value) -> Value {
     let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": {
-        "metadata": {"labels": {"outcome": outcome}},
+        "metadata": {"labels": outcome.map_or(json!({}), |o| json!({ "outcome": o }))},
         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}}}});
     for (key, value) in spec.as_object().unwrap() {
         job["spec"][key] = value.clone();

@@ -46,7 +46,7 @@ async fn step(client: &Client, key: &Key, pod: Value) -> Result<(), kube::Error>
     }
     let (phase, code) = match labels["outcome"].as_str() {
         Some("succeed") => ("Succeeded", 0),
-        None | Some("") => ("Running", 0),
+        None => ("Running", 0),
         Some(code) => ("Failed", code.parse().unwrap()),
     };
     if pod["status"]["phase"] == phase {

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// Runs a program until our end of its standard input closes: also when this process is killed.
-const LEASH: &str = r#"log=$1; dir=$2; shift 2
+/// Runs a program until our end of its standard input closes: also when this process is killed. A signal to the whole
+/// process group must not end the leash before the program.
+const LEASH: &str = r#"trap : TERM INT HUP
+log=$1; dir=$2; shift 2
 "$@" >"$log" 2>&1 & pid=$!
 cat >/dev/null
 kill "$pid" 2>/dev/null; sleep 1; kill -9 "$pid" 2>/dev/null
@@ -19,13 +22,16 @@ kill "$pid" 2>/dev/null; sleep 1; kill -9 "$pid" 2>/dev/null
 pub(crate) struct Server {
     pub(crate) config: Config,
     /// Their standard inputs hold the leashes.
-    _leashes: [Child; 2],
+    _leashes: Vec<Child>,
 }
 
 /// Why there is no server.
 pub(crate) type Skipped = String;
 
 pub(crate) async fn start() -> Result<Server, Skipped> {
+    if let Some(file) = env::var_os("CEDGE_TEST_KUBECONFIG") {
+        return running(Path::new(&file)).await;
+    }
     let programs = env::var_os("CEDGE_ORACLE")
         .or_else(|| env::var_os("KUBEBUILDER_ASSETS"))
         .map(PathBuf::from)
@@ -44,7 +50,7 @@ pub(crate) async fn start() -> Result<Server, Skipped> {
     let dir = env::temp_dir().join(format!("cedge-oracle-{}", std::process::id()));
     fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
     let [client, peer, api] = ports();
-    let leashes = [
+    let leashes = vec![
         run_etcd(&etcd, &dir, client, peer)?,
         run_apiserver(&apiserver, &dir, client, api)?,
     ];
@@ -53,6 +59,17 @@ pub(crate) async fn start() -> Result<Server, Skipped> {
     Ok(Server {
         config,
         _leashes: leashes,
+    })
+}
+
+/// A server that is there: any flavor, as long as no other controllers run on it.
+async fn running(kubeconfig: &Path) -> Result<Server, Skipped> {
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| e.to_string())?;
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(file, &options);
+    Ok(Server {
+        config: config.await.map_err(|e| e.to_string())?,
+        _leashes: Vec::new(),
     })
 }
 
