@@ -142,25 +142,40 @@ impl Files {
     }
 }
 
-/// Reads a JSON file; `None` if there is none.
+/// Reads a JSON file; `None` if there is none, or only what power loss left of one that was not [`write`]n durably.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a file is damaged; it counts as missing");
+            Ok(None)
+        }
     }
 }
 
 /// Writes a JSON file whole and durably, or not at all.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let fresh = write_beside(path, value)?;
+    let (fresh, file) = write_beside(path, value)?;
+    file.sync_all()?;
     fs::rename(&fresh, path)?;
     sync_parent(path)
 }
 
-/// Writes a JSON file unless there is one already; says whether it did. Whoever is first decides.
+/// Writes a JSON file whole, or not at all. Power loss may take it: for what says nothing once the power was lost. It
+/// spares a container's start the wait for a busy disk.
+pub(crate) fn put<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let (fresh, _) = write_beside(path, value)?;
+    fs::rename(&fresh, path)
+}
+
+/// As [`put`], unless there is such a file already; says whether it did. Whoever is first decides.
 pub(crate) fn claim<T: Serialize>(path: &Path, value: &T) -> io::Result<bool> {
-    let fresh = write_beside(path, value)?;
+    let (fresh, _) = write_beside(path, value)?;
     let linked = fs::hard_link(&fresh, path);
     fs::remove_file(&fresh)?;
     match linked {
@@ -170,12 +185,11 @@ pub(crate) fn claim<T: Serialize>(path: &Path, value: &T) -> io::Result<bool> {
     }
 }
 
-fn write_beside<T: Serialize>(path: &Path, value: &T) -> io::Result<PathBuf> {
+fn write_beside<T: Serialize>(path: &Path, value: &T) -> io::Result<(PathBuf, File)> {
     let fresh = path.with_extension(format!("new{}", std::process::id()));
     let mut file = File::create(&fresh)?;
     file.write_all(&serde_json::to_vec(value)?)?;
-    file.sync_all()?;
-    Ok(fresh)
+    Ok((fresh, file))
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

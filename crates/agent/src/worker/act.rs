@@ -40,14 +40,19 @@ impl Worker {
         };
         if let Err(error) = self.try_start(&container, attempt).await {
             let now = self.node.now();
-            let message = error.explain();
+            let (reason, message) = (error.reason(), error.explain());
             match error {
                 Error::Start(_) => self.memory.start_failed(name, message.clone(), now),
-                _ => self
-                    .memory
-                    .refused(name, error.reason(), message.clone(), now),
+                _ => self.memory.refused(name, reason, message.clone(), now),
             }
-            self.say(Some(name), true, "Failed", format!("Error: {message}"));
+            // The words about an image have been said.
+            let refused_image = reason == "ErrImagePull";
+            let told = if refused_image {
+                reason
+            } else {
+                message.as_str()
+            };
+            self.say(Some(name), true, "Failed", format!("Error: {told}"));
         }
     }
 

@@ -31,8 +31,11 @@ async fn connect(lab: &Lab, path: &str, protocol: &str) -> Socket {
 async fn collect(mut socket: Socket) -> [String; 4] {
     let mut texts = [const { Vec::new() }; 4];
     while let Some(Ok(message)) = socket.next().await {
-        if let Message::Binary(bytes) = message {
-            texts[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);
+        match message {
+            Message::Binary(bytes) => texts[usize::from(bytes[0])].extend_from_slice(&bytes[1..]),
+            // kubectl takes any other end for a failure.
+            Message::Close(frame) => assert_eq!(u16::from(frame.unwrap().code), 1000),
+            other => panic!("{other:?}"),
         }
     }
     texts.map(|t| String::from_utf8(t).unwrap())

@@ -64,7 +64,7 @@ impl ProcessRuntime {
             last_word,
             log_bytes_max: self.options.log_bytes_max,
         };
-        spec::write(&files.spec(), &spec).map_err(Error::system("write down the container"))?;
+        spec::put(&files.spec(), &spec).map_err(Error::system("write down the container"))?;
         Ok(id)
     }
 

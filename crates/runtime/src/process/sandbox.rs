@@ -49,7 +49,7 @@ impl ProcessRuntime {
         let dir = self.layout.pod(&config.uid);
         let made = layout::make_private(&dir).and_then(|()| self.make_open(&config.uid, &record));
         made.map_err(Error::system("make the pod's directory"))?;
-        let written = spec::write(&dir.join("sandbox.json"), &record);
+        let written = spec::put(&dir.join("sandbox.json"), &record);
         written.map_err(Error::system("write down the sandbox"))?;
         Ok(record.sandbox(&config.uid))
     }
