@@ -210,6 +210,10 @@ impl World {
             Some(parse(value).1 >= seq)
         });
         if better != Some(true) {
+            // What is stated after a new life has met the reader counts as written: from there on the application's
+            // own order decides (`App::take`, as a child refuses an older generation).
+            let met = end.machine.meta().doubted != 0 || end.machine.meta().doubt_until != 0;
+            let at = if met { self.clock } else { at };
             end.machine.put(key, value(key, seq));
             self.oracle.wrote((node, child), key, seq, at);
         }
@@ -296,7 +300,7 @@ impl World {
     ) -> &'a mut End<Writer> {
         ends.entry(peer).or_insert_with(|| {
             let meta = Meta {
-                life: rng.next() | 1,
+                life: rng.number() | 1,
                 ..Meta::default()
             };
             let image = Image {

@@ -242,11 +242,11 @@ impl Reader {
             }
         }
         self.events.changed.extend(changed);
-        self.say_keys(stored, Body::Ack);
-        self.say_keys(holding, Body::Holding);
+        self.say_keys(&stored, Body::Ack);
+        self.say_keys(&holding, Body::Holding);
     }
 
-    fn say_keys(&mut self, keys: Vec<KeyVersion>, body: fn(Keys) -> Body) {
+    fn say_keys(&mut self, keys: &[KeyVersion], body: fn(Keys) -> Body) {
         if self.session.is_none() {
             return;
         }

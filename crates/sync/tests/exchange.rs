@@ -1,4 +1,5 @@
 //! Two machines and a perfect path between them.
+#![allow(clippy::unwrap_used, reason = "a test: it may stop where it stands")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
