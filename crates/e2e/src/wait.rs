@@ -1,5 +1,7 @@
 //! Waiting for a state of the world, never for a time.
 
+#![expect(clippy::panic, reason = "what does not come true ends the test")]
+
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 

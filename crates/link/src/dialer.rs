@@ -180,9 +180,8 @@ impl Dialer {
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut backoff = Backoff::new(self.options.retry_delay_min, self.options.retry_delay_max);
         while !shutdown.is_asked() {
-            let outcome = match shutdown.or(self.try_all(&shutdown)).await {
-                Some(outcome) => outcome,
-                None => break,
+            let Some(outcome) = shutdown.or(Box::pin(self.try_all(&shutdown))).await else {
+                break;
             };
             let state = match outcome {
                 Outcome::Renewed => continue,

@@ -147,6 +147,7 @@ impl Engine {
     }
 
     /// The tables that may have something to store; whether what is relaxed must become durable; whether to stop.
+    #[expect(clippy::type_complexity, reason = "three answers to one caller")]
     fn next_work(&self, soft: bool) -> (Vec<(u32, Arc<dyn Saves>)>, bool, bool) {
         let mut work = self.lock();
         let mut flush = false;

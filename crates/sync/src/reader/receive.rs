@@ -60,7 +60,7 @@ impl Reader {
         } else if self.values.contains_key(&content.hash) {
             self.take(&key, version, content, None);
         } else {
-            self.await_value(key, version, content);
+            self.await_value(&key, version, content);
         }
         Ok(())
     }
@@ -106,8 +106,8 @@ impl Reader {
     }
 
     /// A large value that is not here: asked for, one after the other.
-    fn await_value(&mut self, key: Key, version: u64, content: Content) {
-        let known = self.incoming.get(&key).map(|incoming| incoming.version);
+    fn await_value(&mut self, key: &Key, version: u64, content: Content) {
+        let known = self.incoming.get(key).map(|incoming| incoming.version);
         if known.is_some_and(|known| known >= version) {
             return;
         }
@@ -116,11 +116,11 @@ impl Reader {
             content,
             bytes: Vec::new(),
         };
-        self.incoming.insert(Key::clone(&key), incoming);
+        self.incoming.insert(Key::clone(key), incoming);
         if known.is_none() {
-            self.asking.push_back(Key::clone(&key));
+            self.asking.push_back(Key::clone(key));
         }
-        if self.asking.front() == Some(&key) {
+        if self.asking.front() == Some(key) {
             self.ask();
         }
     }
