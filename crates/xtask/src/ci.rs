@@ -9,6 +9,7 @@ use crate::tidy;
 /// What tests may do and nothing else.
 const OF_TESTS: &[&str] = &[
     "clippy::unwrap_used",
+    "clippy::unused_async",
     "clippy::panic",
     "clippy::needless_pass_by_value",
     "clippy::too_many_lines",
