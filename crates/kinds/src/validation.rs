@@ -114,7 +114,7 @@ fn core_rules(name: &str, new: &Value, old: Option<&Value>, errors: &mut Errors)
         "Event" => core::event(new, errors),
         "Endpoints" => core::endpoints(new, errors),
         "PersistentVolumeClaim" => core::claim(new, old, errors),
-        "PersistentVolume" => core::volume(new, errors),
+        "PersistentVolume" => core::volume(new, old, errors),
         "LimitRange" => core::limit_range(new, errors),
         "ResourceQuota" => core::quota(new, errors),
         _ => {}
@@ -133,6 +133,11 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
             "admissionregistration.k8s.io",
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
         ) => others::webhooks(new, errors),
+        ("networking.k8s.io" | "storage.k8s.io", name) => {
+            if let Some(old) = old {
+                others::fixed_parts(name, new, old, errors);
+            }
+        }
         _ => {}
     }
 }

@@ -1,11 +1,11 @@
 //! What a real kube-apiserver 1.37 said of the same objects, recorded in `testdata/`.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedge_kinds::{
-    Kind, convert, default_object, of, prepare_create, row_conditions, table_columns, table_row,
-    validate,
+    Kind, convert, default_object, of, prepare_create, prepare_update, row_conditions,
+    table_columns, table_row, validate,
 };
 use serde_json::{Value, json};
 
@@ -174,6 +174,34 @@ fn rows_read_as_kubernetes_prints_them() {
                     object["kind"]
                 ));
             }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn updates_are_refused_as_kubernetes_refuses_them() {
+    // Kubernetes appends what it found to differ, in the shape of Go's values.
+    let plain = |text: &str| comparable(text.split('\n').next().unwrap());
+    let mut wrong = Vec::new();
+    for case in &recorded(include_str!("../testdata/updates.json")) {
+        let (old, mut new, kind) = (&case["old"], case["new"].clone(), kind_of(&case["old"]));
+        default_object(kind, &mut new);
+        prepare_update(kind, None, &mut new, old);
+        let errors = validate(kind, None, &new, Some(old));
+        let ours: BTreeSet<String> = errors.iter().map(|e| plain(&e.to_string())).collect();
+        let theirs = case["causes"].as_array().unwrap().iter();
+        let theirs: BTreeSet<String> = theirs.map(|c| plain(c.as_str().unwrap())).collect();
+        if ours != theirs {
+            wrong.push(format!(
+                "{}\n  ours   {ours:?}\n  theirs {theirs:?}",
+                new["kind"]
+            ));
         }
     }
     assert!(

@@ -21,6 +21,11 @@ pub(super) fn update(new: &mut Value, old: &Value) {
             put(port, "nodePort", None);
         }
     }
+    let ip = spec.text("clusterIP").to_owned();
+    let one_changed = !ip.is_empty() && ip != before.text("clusterIP");
+    if one_changed && same(spec.field("clusterIPs"), before.field("clusterIPs")) {
+        put(spec, "clusterIPs", Some(json!([ip])));
+    }
     let local = |s: &Value| balances(s) && s.text("externalTrafficPolicy") == "Local";
     if local(&before) && !local(spec) {
         drop_if_same(spec, &before, "healthCheckNodePort");

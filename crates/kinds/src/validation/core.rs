@@ -360,11 +360,12 @@ fn claim_update(spec: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors)
         errors.forbidden(path, detail);
     }
     let size = |spec: &Value| resources::quantity(spec.at("resources.requests.storage"));
-    if size(spec) < size(before) {
+    let capacity = resources::quantity(old.at("status.capacity.storage"));
+    if size(spec) < size(before) && size(spec) <= capacity {
         let place = path.child("resources");
         errors.forbidden(
             &place.child("requests").child("storage"),
-            "field can not be less than previous value",
+            "field can not be less than status.capacity",
         );
     }
 }
@@ -383,18 +384,23 @@ fn access_modes(modes: &[Value], path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-pub(super) fn volume(new: &Value, errors: &mut Errors) {
-    const OTHER: &[&str] = &[
-        "capacity",
-        "accessModes",
-        "claimRef",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "mountOptions",
-        "volumeMode",
-        "nodeAffinity",
-        "volumeAttributesClassName",
-    ];
+/// Fields of a volume beside its source.
+const OTHER: &[&str] = &[
+    "capacity",
+    "accessModes",
+    "claimRef",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "mountOptions",
+    "volumeMode",
+    "nodeAffinity",
+    "volumeAttributesClassName",
+];
+
+pub(super) fn volume(new: &Value, old: Option<&Value>, errors: &mut Errors) {
+    if let Some(old) = old {
+        volume_update(new.field("spec"), old.field("spec"), errors);
+    }
     let path = Path::root("spec");
     let spec = new.field("spec");
     let modes = spec.items("accessModes");
@@ -435,6 +441,34 @@ pub(super) fn volume(new: &Value, errors: &mut Errors) {
         errors.required(&path, "must specify a volume type");
     }
     one_of_if_given(spec, "volumeMode", &["Block", "Filesystem"], &path, errors);
+}
+
+/// What a volume is made of stays.
+fn volume_update(new: &Value, old: &Value, errors: &mut Errors) {
+    let source = |spec: &Value| -> Value {
+        let fields = spec.as_object().into_iter().flatten();
+        let fields = fields.filter(|(name, _)| !OTHER.contains(&name.as_str()));
+        Value::Object(
+            fields
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    };
+    let (after, before) = (source(new), source(old));
+    let only_a_secret_is_new = {
+        let mut after = after.clone();
+        let secret = after.get_mut("csi").and_then(Value::as_object_mut);
+        secret
+            .and_then(|csi| csi.remove("controllerExpandSecretRef"))
+            .is_some()
+            && same(&after, &before)
+    };
+    if !same(&after, &before) && !only_a_secret_is_new {
+        let detail = "spec.persistentvolumesource is immutable after creation";
+        errors.forbidden(&Path::root("spec").child("persistentvolumesource"), detail);
+    }
+    let (after, before) = (new.field("volumeMode"), old.field("volumeMode"));
+    metadata::immutable(after, before, &Path::root("volumeMode"), errors);
 }
 
 pub(super) fn limit_range(new: &Value, errors: &mut Errors) {

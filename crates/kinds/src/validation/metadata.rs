@@ -160,6 +160,15 @@ pub fn immutable(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors)
     }
 }
 
+/// The same of the fields whose error does not show the value.
+pub fn immutable_unshown(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let mut found = Errors::new();
+    immutable(new, old, path, &mut found);
+    for error in found.0 {
+        errors.add(error.kind, path, Some(Value::Null), &error.detail);
+    }
+}
+
 /// Keys and values of labels.
 pub fn labels(labels: &Value, path: &Path<'_>, errors: &mut Errors) {
     for (key, value) in labels.as_object().into_iter().flatten() {

@@ -241,7 +241,7 @@ pub(super) fn endpoint_slice(new: &Value, old: Option<&Value>, errors: &mut Erro
     }
     slice_ports(new.items("ports"), &Path::root("ports"), errors);
     if let Some(old) = old {
-        metadata::immutable(
+        metadata::immutable_unshown(
             new.field("addressType"),
             old.field("addressType"),
             &path,

@@ -51,7 +51,8 @@ pub(super) fn runtime_class(new: &Value, old: Option<&Value>, errors: &mut Error
     let path = Path::root("handler");
     let handler = new.text("handler");
     if let Some(old) = old {
-        return metadata::immutable(new.field("handler"), old.field("handler"), &path, errors);
+        let before = old.field("handler");
+        return metadata::immutable_unshown(new.field("handler"), before, &path, errors);
     }
     if handler.is_empty() {
         errors.required(&path, "");
@@ -205,7 +206,12 @@ pub(super) fn storage_class(new: &Value, old: Option<&Value>, errors: &mut Error
             "reclaimPolicy",
             "volumeBindingMode",
         ] {
-            metadata::immutable(new.field(name), old.field(name), &Path::root(name), errors);
+            metadata::immutable_unshown(
+                new.field(name),
+                old.field(name),
+                &Path::root(name),
+                errors,
+            );
         }
         return;
     }
@@ -281,5 +287,32 @@ fn webhook_versions(hook: &Value, path: &Path<'_>, errors: &mut Errors) {
     } else if !versions.iter().any(|v| v == "v1" || v == "v1beta1") {
         let detail = "must include at least one of v1, v1beta1";
         errors.invalid(path, versions.to_vec(), detail);
+    }
+}
+
+/// Parts of storage and ingress objects that stay as they were created.
+pub(super) fn fixed_parts(kind: &str, new: &Value, old: &Value, errors: &mut Errors) {
+    let spec = Path::root("spec");
+    let (new, old) = (new.field("spec"), old.field("spec"));
+    match kind {
+        "IngressClass" => {
+            let place = spec.child("controller");
+            metadata::immutable(
+                new.field("controller"),
+                old.field("controller"),
+                &place,
+                errors,
+            );
+        }
+        "VolumeAttachment" => metadata::immutable_unshown(new, old, &spec, errors),
+        "CSIDriver" => {
+            let place = spec.child("attachedRequired");
+            let (after, before) = (new.field("attachRequired"), old.field("attachRequired"));
+            metadata::immutable(after, before, &place, errors);
+            let name = "volumeLifecycleModes";
+            let place = spec.child(name);
+            metadata::immutable_unshown(new.field(name), old.field(name), &place, errors);
+        }
+        _ => {}
     }
 }
