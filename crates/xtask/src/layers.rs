@@ -40,7 +40,7 @@ const LEVELS: &[(&str, &[&str])] = &[
         ],
     ),
     ("programs", &["cedge"]),
-    ("proof", &["testkit", "sim", "e2e", "benches", "xtask"]),
+    ("proof", &["sim", "e2e", "benches", "xtask"]),
 ];
 
 /// Arrows within a level, and why they are there.

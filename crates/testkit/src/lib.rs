@@ -1,1 +1,0 @@
-//! Proof: what tests share.
