@@ -87,8 +87,14 @@ impl Call {
     /// without unknown ones.
     pub(crate) fn object(&self, body: &Bytes, options: &WriteOptions) -> Result<Value> {
         let form = negotiate::body_form(&self.headers, self.resource.is_custom())?;
-        let mut object = decode::object(body, form)?;
         let speaks = self.resource.speaks(&self.request.subresource);
+        let mut object = decode::object(body, form).map_err(|e| {
+            let kind = &speaks.kind;
+            let shown = summary(body);
+            Error::BadRequest(format!(
+                "the object provided is unrecognized (must be of type {kind}): {e} ({shown})"
+            ))
+        })?;
         check_kind(&mut object, &speaks)?;
         let duplicates = match options.field_validation {
             FieldValidation::Ignore => Vec::new(),
@@ -147,27 +153,62 @@ pub(crate) fn stamp(at: Timestamp) -> String {
 }
 
 /// Checks what a body says it is, and fills it in where it says nothing.
-fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
+pub(crate) fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
     let expected = speaks.api_version();
-    match object["apiVersion"].as_str().unwrap_or_default() {
-        "" => object["apiVersion"] = json!(expected),
-        given if given == expected => {}
-        given => {
+    let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
+    let (mut version, mut kind) = (text("apiVersion"), text("kind"));
+    if version.is_empty() {
+        version.clone_from(&expected);
+        object["apiVersion"] = json!(version);
+    }
+    if kind.is_empty() {
+        kind.clone_from(&speaks.kind);
+        object["kind"] = json!(kind);
+    }
+    if version == expected && kind == speaks.kind {
+        return Ok(());
+    }
+    let known = cedge_schema::builtin()
+        .of_api_version(&version, &kind)
+        .is_some();
+    let (group, short) = version.split_once('/').unwrap_or(("", &version));
+    let why = match (known, kind == speaks.kind && group == speaks.group) {
+        (true, true) => {
             return Err(Error::BadRequest(format!(
-                "the API version in the data ({given}) does not match the expected API version ({expected})"
+                "the API version in the data ({version}) does not match the expected API version ({expected})"
             )));
         }
-    }
-    match object["kind"].as_str().unwrap_or_default() {
-        "" => object["kind"] = json!(speaks.kind),
-        given if given == speaks.kind => {}
-        given => {
-            let (kind, version) = (&speaks.kind, &speaks.version);
-            return Err(Error::BadRequest(format!(
-                "{given} in version \"{version}\" cannot be handled as a {kind}: no kind \"{given}\" is registered \
-                 here for version \"{expected}\""
-            )));
+        (true, false) => {
+            let internal = match speaks.group.split('.').next() {
+                None | Some("") => "core",
+                Some(group) => group,
+            };
+            format!(
+                "converting ({short}.{kind}) to ({internal}.{}): unknown conversion",
+                speaks.kind
+            )
+        }
+        (false, _) => format!(
+            "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
+        ),
+    };
+    Err(Error::BadRequest(format!(
+        "{kind} in version \"{short}\" cannot be handled as a {}: {why}",
+        speaks.kind
+    )))
+}
+
+/// The beginning of a body that cannot be read, as Kubernetes shows it.
+fn summary(body: &[u8]) -> String {
+    const SHOWN: usize = 30;
+    let cut = &body[..body.len().min(SHOWN)];
+    let more = if body.len() > SHOWN { " ..." } else { "" };
+    match body.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(cut)),
+        Some(_) => {
+            let hex: String = cut.iter().map(|b| format!("{b:02x}")).collect();
+            format!("{hex}{more}")
         }
     }
-    Ok(())
 }

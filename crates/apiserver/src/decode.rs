@@ -41,12 +41,12 @@ pub(crate) fn apply(bytes: &[u8]) -> Result<Value> {
         Ok(_) => Err(Error::BadRequest(
             "error decoding YAML: not an object".into(),
         )),
-        Err(e) => Err(Error::BadRequest(format!("error decoding YAML: {e}"))),
+        Err(e) => Err(Error::BadRequest(format!("error encoding patch: {e}"))),
     }
 }
 
 fn from_yaml(bytes: &[u8]) -> Result<Value> {
-    let wrong = |e: String| Error::BadRequest(format!("error converting YAML to JSON: {e}"));
+    let wrong = |e: String| Error::BadRequest(format!("yaml: {e}"));
     let text = std::str::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?;
     let value: Value = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
     if is_deeper_than(&value, DEPTH_MAX) {

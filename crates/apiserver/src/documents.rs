@@ -64,7 +64,7 @@ impl Documents {
             })
         });
         match made.await.map_err(Error::internal)? {
-            Answer::NotFound => Err(Error::NoSuchPath),
+            Answer::NotFound => Err(missing(parts.uri.path())),
             Answer::NotAcceptable => Err(Error::NotAcceptable("application/json".into())),
             Answer::NotModified(etag) => Ok(not_modified(&etag)),
             Answer::Document(document) => Ok(answer(document)),
@@ -130,6 +130,20 @@ fn custom(api: &Api) -> Result<Vec<CustomResource>> {
         all.extend(served.map(|version| of_version(&definition, version)));
     }
     Ok(all)
+}
+
+/// A version that a group of ours does not have is told as such.
+fn missing(path: &str) -> Error {
+    match path
+        .trim_matches('/')
+        .split('/')
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["api", _] => Error::NoSuchResource,
+        ["apis", group, _] => crate::handler::unknown(group),
+        _ => Error::NoSuchPath,
+    }
 }
 
 fn of_version(definition: &Value, version: &Value) -> CustomResource {

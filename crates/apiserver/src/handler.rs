@@ -152,6 +152,15 @@ fn is_stream(request: &ResourceRequest, query: &Query) -> bool {
     }
 }
 
+/// Groups of ours say what they do not have; of others, nothing is known.
+pub(crate) fn unknown(group: &str) -> Error {
+    if cedge_kinds::all().iter().any(|kind| kind.group == group) {
+        Error::NoSuchResource
+    } else {
+        Error::NoSuchPath
+    }
+}
+
 /// Whether a request does something in a pod, whatever its method.
 fn enters_pod(request: &ResourceRequest) -> bool {
     request.verb == Verb::Get
@@ -166,17 +175,17 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     let found = api
         .registry
         .find(&request.group, &request.version, &request.resource);
-    let resource = found.ok_or(Error::NoSuchPath)?;
+    let resource = found.ok_or_else(|| unknown(&request.group))?;
     let in_namespace = !request.namespace.is_empty() && !resource.is("", "namespaces");
     let across = matches!(
         request.verb,
         Verb::List | Verb::Watch | Verb::DeleteCollection
     );
     if in_namespace && !resource.namespaced {
-        return Err(Error::NoSuchPath);
+        return Err(unknown(&request.group));
     }
     if resource.namespaced && !in_namespace && !(across && request.subresource.is_empty()) {
-        return Err(Error::NoSuchPath);
+        return Err(unknown(&request.group));
     }
     let not_this_verb = || Err(Error::MethodNotAllowed(About::default(), String::new()));
     if request.subresource.is_empty() && request.verb == Verb::Create && !request.name.is_empty() {
@@ -191,7 +200,7 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     match resource.serves(&request.subresource, request.verb.as_str()) {
         Served::Yes => Ok(resource),
         Served::NotThisVerb => not_this_verb(),
-        Served::Unknown => Err(Error::NoSuchPath),
+        Served::Unknown => Err(unknown(&request.group)),
     }
 }
 

@@ -162,15 +162,11 @@ pub(crate) fn patch_type(headers: &HeaderMap, strategic: bool) -> Result<PatchTy
         "application/merge-patch+json" => Ok(PatchType::Merge),
         "application/strategic-merge-patch+json" if strategic => Ok(PatchType::Strategic),
         "application/apply-patch+yaml" => Ok(PatchType::Apply),
-        _ => {
-            let mut known = vec![
-                "application/json-patch+json",
-                "application/merge-patch+json",
-            ];
-            known.extend(strategic.then_some("application/strategic-merge-patch+json"));
-            known.push("application/apply-patch+yaml");
-            Err(Error::UnsupportedMediaType(known.join(", ")))
-        }
+        _ => Err(Error::Plain {
+            code: 415,
+            reason: "UnsupportedMediaType",
+            message: "415: Unsupported Media Type".into(),
+        }),
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) async fn serve(
     match trimmed {
         "/version" => Ok(respond::value(StatusCode::OK, Encoding::Pretty, &version())),
         "/healthz" | "/livez" | "/readyz" => Ok(health(api, &trimmed[1..], query)),
+        "/healthz/ping" | "/livez/ping" | "/readyz/ping" => {
+            Ok(respond::bytes(StatusCode::OK, TEXT, "ok"))
+        }
         "/metrics" => Ok(respond::bytes(
             StatusCode::OK,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -26,11 +26,7 @@ const META: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.";
 
 /// Reads an object with its envelope.
 pub(crate) fn object(bytes: &[u8]) -> Result<Value> {
-    read(bytes).map_err(|why| {
-        Error::BadRequest(format!(
-            "the object provided is unrecognized: protobuf: {why}"
-        ))
-    })
+    read(bytes).map_err(|why| Error::BadRequest(format!("protobuf: {why}")))
 }
 
 fn read(bytes: &[u8]) -> Result<Value, &'static str> {

@@ -157,7 +157,7 @@ impl Query {
                     About::new("meta.k8s.io", kind, ""),
                     "FieldValueNotSupported",
                     "dryRun",
-                    format!("Unsupported value: {value:?}: supported values: \"All\""),
+                    format!("Unsupported value: [{value:?}]: supported values: \"All\""),
                 ));
             }
             dry = true;
@@ -252,7 +252,7 @@ fn unknown_match(value: &str, watch: bool) -> Error {
     let supported = if watch {
         "\"NotOlderThan\""
     } else {
-        "\"\", \"Exact\", \"NotOlderThan\""
+        "\"Exact\", \"NotOlderThan\", \"\""
     };
     Error::invalid_field(
         list_options_about(),

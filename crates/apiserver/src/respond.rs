@@ -177,7 +177,8 @@ pub(crate) fn include_object(call: &Call) -> Result<Include> {
         "None" => Ok(Include::Nothing),
         "Object" => Ok(Include::Object),
         other => Err(Error::BadRequest(format!(
-            "unrecognized includeObject value: {other:?}"
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+             'Object', 'None', or empty"
         ))),
     }
 }

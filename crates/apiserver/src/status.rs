@@ -46,6 +46,9 @@ pub enum Error {
     /// 404 for a path that nothing serves.
     #[error("the server could not find the requested resource")]
     NoSuchPath,
+    /// 404 for a resource that a group of ours does not have.
+    #[error("the server could not find the requested resource")]
+    NoSuchResource,
     /// 409 for a name that is taken.
     #[error("{} already exists", quoted(.0))]
     AlreadyExists(About),
@@ -165,7 +168,7 @@ impl Error {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(..) | Self::Terminating(..) => StatusCode::FORBIDDEN,
-            Self::NotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchPath | Self::NoSuchResource => StatusCode::NOT_FOUND,
             Self::AlreadyExists(_) | Self::Conflict(..) | Self::ApplyConflict(..) => {
                 StatusCode::CONFLICT
             }
@@ -192,7 +195,7 @@ impl Error {
             Self::BadRequest(_) => "BadRequest",
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden(..) | Self::Terminating(..) => "Forbidden",
-            Self::NotFound(_) | Self::NoSuchPath => "NotFound",
+            Self::NotFound(_) | Self::NoSuchPath | Self::NoSuchResource => "NotFound",
             Self::AlreadyExists(_) => "AlreadyExists",
             Self::Conflict(..) | Self::ApplyConflict(..) => "Conflict",
             Self::Invalid(..) => "Invalid",
@@ -234,10 +237,22 @@ impl Error {
             "message": self.to_string(), "reason": self.reason(), "code": self.code().as_u16(),
         });
         let details = self.details();
-        if !details.is_empty() || matches!(self, Self::NoSuchPath) {
+        if !details.is_empty() || self.is_bare() {
             status["details"] = Value::Object(details);
         }
         status
+    }
+
+    /// Whether it is said with details that are there and empty, as Kubernetes does for what no handler has seen.
+    fn is_bare(&self) -> bool {
+        match self {
+            Self::NoSuchPath
+            | Self::NoSuchResource
+            | Self::NotAcceptable(_)
+            | Self::MethodNotAllowed(..) => true,
+            Self::Plain { code, .. } => matches!(code, 415 | 422),
+            _ => false,
+        }
     }
 
     fn details(&self) -> Map<String, Value> {

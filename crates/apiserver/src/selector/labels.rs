@@ -139,7 +139,7 @@ impl Parser {
             "<" => Test::Less(self.integer()?),
             other => {
                 return Err(format!(
-                    "found '{other}', expected: in, notin, =, ==, !=, >, <"
+                    "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
                 ));
             }
         })
@@ -236,7 +236,7 @@ fn check_key(key: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "key: Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must \
+        "<nil>: Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must \
          start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for \
          validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
     ))

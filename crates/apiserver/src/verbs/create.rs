@@ -41,6 +41,7 @@ pub(crate) async fn create_object(
     let Changed {
         mut object,
         managed,
+        ..
     } = new;
     settle_namespace(call, &mut object)?;
     let generated =
@@ -60,7 +61,11 @@ pub(crate) async fn create_object(
             generate_name(&mut object);
         }
         let name = meta::name(&object).to_owned();
-        let new = Changed { object, managed };
+        let new = Changed {
+            object,
+            managed,
+            patched: false,
+        };
         match attempt_create(api, call, options, new).await {
             Err(WriteFailure::Conflict) if generated && attempt < GENERATE_ATTEMPTS => {}
             Err(WriteFailure::Conflict) => {
@@ -83,14 +88,16 @@ async fn attempt_create(
     let Changed {
         mut object,
         managed,
+        ..
     } = new;
     stamp(call, &mut object);
     resource.set_defaults(&mut object);
     admission::on_create(api, call, &mut object).await?;
-    resource.prepare_create(&mut object, &call.stamp());
     if !managed {
         crate::managed::track(call, options, None, &mut object);
     }
+    // After the managers are noted: what the kind's strategy decides belongs to nobody.
+    resource.prepare_create(&mut object, &call.stamp());
     let causes = resource.validate("", &object, None);
     if !causes.is_empty() {
         let about = resource.about_kind(meta::name(&object));

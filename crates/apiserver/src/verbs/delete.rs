@@ -235,8 +235,9 @@ impl DeleteOptions {
             .as_str()
             .filter(|k| !k.is_empty() && *k != "DeleteOptions")
         {
+            let version = given["apiVersion"].as_str().unwrap_or_default();
             return Err(Error::BadRequest(format!(
-                "decoded object cannot be converted to DeleteOptions: it is a {kind}"
+                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
             )));
         }
         let text = |value: &Value| {
@@ -249,9 +250,10 @@ impl DeleteOptions {
             None | Some([]) => call.query.dry_run("DeleteOptions")?,
             Some([all]) if all == "All" => true,
             Some(_) => {
+                let given = &given["dryRun"];
                 return Err(wrong(
                     "dryRun",
-                    "Unsupported value: supported values: \"All\"",
+                    &format!("Unsupported value: {given}: supported values: \"All\""),
                 ));
             }
         };
@@ -272,9 +274,10 @@ impl DeleteOptions {
         let grace_seconds = grace.map(str::parse).transpose();
         Self {
             grace_seconds: grace_seconds.map_err(|_| {
-                Error::BadRequest(
-                    "strconv.ParseInt: parsing gracePeriodSeconds: invalid syntax".into(),
-                )
+                Error::BadRequest(format!(
+                    "strconv.ParseInt: parsing {:?}: invalid syntax",
+                    grace.unwrap_or_default()
+                ))
             })?,
             dry_run: query.dry_run("DeleteOptions")?,
             policy: policy(query.get("propagationPolicy"))?,
@@ -287,10 +290,12 @@ impl DeleteOptions {
     }
 
     fn checked(self) -> Result<Self> {
-        if self.policy.is_some() && self.orphan.is_some() {
+        if let (Some(policy), Some(_)) = (self.policy, self.orphan) {
             return Err(wrong(
                 "propagationPolicy",
-                "Invalid value: orphanDependents and deletionPropagation cannot be both set",
+                &format!(
+                    "Invalid value: \"{policy:?}\": orphanDependents and deletionPropagation cannot be both set"
+                ),
             ));
         }
         Ok(self)
@@ -357,7 +362,7 @@ fn policy(text: Option<&str>) -> Result<Option<Policy>> {
         other => Err(wrong(
             "propagationPolicy",
             &format!(
-                "Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
+                "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
             ),
         )),
     }

@@ -109,12 +109,10 @@ pub(crate) fn filter(
 /// Reads a resource version that is a revision.
 pub(crate) fn revision(text: &str) -> Result<u64> {
     text.parse().map_err(|_| {
-        Error::invalid_field(
-            crate::status::About::default(),
-            "FieldValueInvalid",
-            "resourceVersion",
-            format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"),
-        )
+        Error::BadRequest(format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
+             invalid syntax"
+        ))
     })
 }
 
@@ -229,7 +227,11 @@ fn encode_token(revision: Option<u64>, after: &str) -> String {
 }
 
 fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
-    let wrong = |why: &str| Error::BadRequest(format!("continue key is not valid: {why}"));
+    let wrong = |why: &str| {
+        Error::BadRequest(format!(
+            "invalid continue token: continue key is not valid: {why}"
+        ))
+    };
     let bytes = URL_SAFE_NO_PAD
         .decode(token.trim_end_matches('='))
         .map_err(|e| wrong(&e.to_string()))?;

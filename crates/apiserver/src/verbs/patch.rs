@@ -23,7 +23,10 @@ pub(crate) async fn patch(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     }
     let speaks = call.resource.speaks(&call.request.subresource);
     let written = change(api, call, &options, |old| {
-        Ok(Changed::to(patch.to(call, &speaks, &options, old)?))
+        Ok(Changed {
+            patched: true,
+            ..Changed::to(patch.to(call, &speaks, &options, old)?)
+        })
     })
     .await?;
     respond::object(call, StatusCode::OK, written.object)
@@ -63,7 +66,7 @@ impl Patch {
         let patch = match kind {
             PatchType::Apply => decode::apply(body)?,
             _ => decode::from_json(body)
-                .map_err(|e| Error::BadRequest(format!("error decoding patch: {e}")))?,
+                .map_err(|_| Error::BadRequest("invalid JSON patch".into()))?,
         };
         Ok(Self { kind, patch })
     }
@@ -96,8 +99,11 @@ impl Patch {
                 "the patch does not leave an object".into(),
             ));
         }
-        check_identity(call, speaks, &new)?;
-        call.check_fields(&mut new, speaks, options, &[])?;
+        let mut named = new.clone();
+        super::update::settle_name(call, &mut named)?;
+        let checked = check_identity(speaks, &new)
+            .and_then(|()| call.check_fields(&mut new, speaks, options, &[]));
+        checked.map_err(|error| does_not_fit(&named, speaks, &error))?;
         Ok(new)
     }
 
@@ -107,7 +113,7 @@ impl Patch {
         call: &Call,
         options: &WriteOptions,
     ) -> Result<Response<Body>> {
-        let applied = self.applied(call, options)?;
+        let applied = self.applied(call)?;
         let existing = api.get(&call.resource.cache, &call.path()).await?;
         if existing.is_none() {
             if !call.request.subresource.is_empty() {
@@ -119,10 +125,11 @@ impl Patch {
             }
         }
         let written = change(api, call, options, |old| {
-            let object = crate::managed::merge(call, options, Some(old), &applied)?;
+            let object = merged(call, options, Some(old), &applied)?;
             Ok(Changed {
                 object,
                 managed: true,
+                patched: false,
             })
         })
         .await?;
@@ -148,7 +155,7 @@ impl Patch {
         if !meta::text(applied, "resourceVersion").is_empty() {
             return Err(Error::NotFound(call.resource.about(&call.request.name)));
         }
-        let object = crate::managed::merge(call, options, None, applied)?;
+        let object = merged(call, options, None, applied)?;
         let created = super::create::create_object(
             api,
             call,
@@ -156,6 +163,7 @@ impl Patch {
             Changed {
                 object,
                 managed: true,
+                patched: false,
             },
         )
         .await?;
@@ -163,7 +171,7 @@ impl Patch {
     }
 
     /// The applied configuration, complete and checked.
-    fn applied(&self, call: &Call, options: &WriteOptions) -> Result<Value> {
+    fn applied(&self, call: &Call) -> Result<Value> {
         let mut applied = self.patch.clone();
         let speaks = call.resource.speaks(&call.request.subresource);
         if applied["metadata"]["managedFields"]
@@ -174,43 +182,60 @@ impl Patch {
                 "metadata.managedFields must be nil".into(),
             ));
         }
-        for (field, expected) in [
-            ("apiVersion", speaks.api_version()),
-            ("kind", speaks.kind.clone()),
-        ] {
-            let given = applied[field].as_str().unwrap_or_default();
-            if given.is_empty() {
-                return Err(Error::BadRequest(format!(
-                    "invalid object type: {field} is missing"
-                )));
-            }
-            if given != expected {
-                return Err(Error::BadRequest(format!(
-                    "invalid object type: {field} {given:?} does not match {expected:?}"
-                )));
-            }
+        let text = |field: &str| applied[field].as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        if version != speaks.api_version() || kind != speaks.kind {
+            let version = if version.contains('/') {
+                version
+            } else {
+                format!("/{version}")
+            };
+            return Err(Error::BadRequest(format!(
+                "invalid object type: {version}, Kind={kind}"
+            )));
         }
         if meta::name(&applied).is_empty() {
             meta::set(&mut applied, "name", call.request.name.clone());
         }
         super::update::settle_name(call, &mut applied)?;
-        call.check_fields(&mut applied, &speaks, options, &[])?;
         Ok(applied)
     }
 }
 
-/// A patch must not make another object of an object.
-fn check_identity(call: &Call, speaks: &Speaks, new: &Value) -> Result<()> {
-    let mut named = new.clone();
-    super::update::settle_name(call, &mut named)?;
-    let kind = new["kind"].as_str().unwrap_or_default();
-    let version = new["apiVersion"].as_str().unwrap_or_default();
-    if kind != speaks.kind || version != speaks.api_version() {
-        return Err(Error::BadRequest(format!(
-            "the patch changes the object's kind or version to {version:?}, {kind:?}"
-        )));
-    }
-    Ok(())
+/// What is live with what is applied; nulls that were sent are gone, as a typed decoder would drop them.
+fn merged(
+    call: &Call,
+    options: &WriteOptions,
+    live: Option<&Value>,
+    applied: &Value,
+) -> Result<Value> {
+    let mut object = crate::managed::merge(call, options, live, applied)?;
+    call.resource.prune(&call.resource.speaks(""), &mut object);
+    Ok(object)
+}
+
+/// A patch must not make another kind of an object.
+fn check_identity(speaks: &Speaks, new: &Value) -> Result<()> {
+    let mut checked = new.clone();
+    crate::call::check_kind(&mut checked, speaks)
+}
+
+/// What a patch makes and no decoder takes is shown with the reason.
+fn does_not_fit(patched: &Value, speaks: &Speaks, error: &Error) -> Error {
+    let mut shown = patched.clone();
+    meta::remove(&mut shown, "managedFields");
+    let text = error.to_string();
+    let head = "cannot be handled as a ";
+    let why = match text.split_once(&format!("{head}{}: ", speaks.kind)) {
+        Some((_, why)) => why,
+        None => &text,
+    };
+    Error::invalid_field(
+        crate::status::About::default(),
+        "FieldValueInvalid",
+        "patch",
+        format!("Invalid value: {:?}: {why}", shown.to_string()),
+    )
 }
 
 fn wrong_option(reason: &str, field: &str, message: &str) -> Error {

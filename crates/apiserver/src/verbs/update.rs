@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::meta;
 use crate::query::WriteOptions;
 use crate::respond::{self, Body};
-use crate::status::{Cause, Error, Result};
+use crate::status::{Error, Result};
 
 /// What is said to whoever changes an old version.
 pub(crate) const MODIFIED: &str =
@@ -27,6 +27,8 @@ pub(crate) struct Changed {
     pub(crate) object: Value,
     /// Whether the managers of fields are noted already, as apply does.
     pub(crate) managed: bool,
+    /// Whether the object was made from the present one: its uid is then no precondition, but a field like others.
+    pub(crate) patched: bool,
 }
 
 /// What became of a change.
@@ -43,6 +45,7 @@ impl Changed {
         Self {
             object,
             managed: false,
+            patched: false,
         }
     }
 }
@@ -93,10 +96,10 @@ pub(crate) fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
     match meta::namespace(object) {
         "" => meta::set(object, "namespace", namespace.clone()),
         given if given == namespace => {}
-        given => {
-            return Err(Error::BadRequest(format!(
-                "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
-            )));
+        _ => {
+            return Err(Error::BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request".into(),
+            ));
         }
     }
     Ok(())
@@ -150,17 +153,17 @@ async fn attempt(
         other => other,
     };
     let mut new = changed.object;
-    check_preconditions(call, &new, old)?;
+    check_preconditions(call, &new, old, changed.patched)?;
     keep_what_is_ours(&mut new, old);
     super::create::drop_duplicate_owners(call, &mut new);
     resource.set_defaults(&mut new);
-    resource.prepare_update(subresource, &mut new, old);
     admission::on_update(api, call, &mut new, old)?;
     if !changed.managed {
+        // Before the kind's strategy: what it decides belongs to nobody.
         crate::managed::track(call, options, Some(old), &mut new);
     }
+    resource.prepare_update(subresource, &mut new, old);
     let causes = resource.validate(subresource, &new, Some(old));
-    let causes = with_finalizers(causes, &new, old);
     if !causes.is_empty() {
         let about = resource.about_kind(&call.request.name);
         return Err(Error::Invalid(about, causes).into());
@@ -190,14 +193,14 @@ async fn attempt(
 }
 
 /// A version or uid that the caller names must be the present one.
-fn check_preconditions(call: &Call, new: &Value, old: &Value) -> Result<()> {
+fn check_preconditions(call: &Call, new: &Value, old: &Value, patched: bool) -> Result<()> {
     let about = || call.resource.about(&call.request.name);
     let version = meta::text(new, "resourceVersion");
     if !matches!(version, "" | "0") && version != meta::text(old, "resourceVersion") {
         return Err(Error::Conflict(about(), MODIFIED.into()));
     }
     let (uid, present) = (meta::uid(new), meta::uid(old));
-    if !uid.is_empty() && uid != present {
+    if !uid.is_empty() && uid != present && !patched {
         let key = format!("{}{}", call.resource.cache.prefix(), call.path());
         return Err(Error::Conflict(
             about(),
@@ -220,7 +223,8 @@ fn keep_what_is_ours(new: &mut Value, old: &Value) {
         "deletionGracePeriodSeconds",
         "generateName",
     ] {
-        if field != "generateName" || meta::text(new, field).is_empty() {
+        let own = matches!(field, "generateName" | "uid");
+        if !own || meta::text(new, field).is_empty() {
             meta::copy(old, new, field);
         }
     }
@@ -228,27 +232,4 @@ fn keep_what_is_ours(new: &mut Value, old: &Value) {
     if !new["metadata"]["managedFields"].is_array() {
         meta::copy(old, new, "managedFields");
     }
-}
-
-/// What is being deleted takes no new finalizers.
-fn with_finalizers(mut causes: Vec<Cause>, new: &Value, old: &Value) -> Vec<Cause> {
-    if !meta::is_deleting(old) {
-        return causes;
-    }
-    let before = meta::finalizers(old);
-    let after = meta::finalizers(new);
-    let added: Vec<&String> = after.iter().filter(|f| !before.contains(f)).collect();
-    let known = causes.iter().any(|c| c.field == "metadata.finalizers");
-    if !added.is_empty() && !known {
-        let quoted: Vec<String> = added.iter().map(|f| format!("\"{f}\"")).collect();
-        causes.push(Cause {
-            reason: "FieldValueForbidden".into(),
-            message: format!(
-                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                quoted.join(", ")
-            ),
-            field: "metadata.finalizers".into(),
-        });
-    }
-    causes
 }

@@ -168,7 +168,8 @@ async fn a_body_must_be_what_its_path_says() {
     let answer = server.post(CONFIG_MAPS, wrong).await;
     assert_eq!(
         answer.body["message"],
-        "the API version in the data (v2) does not match the expected API version (v1)"
+        "ConfigMap in version \"v2\" cannot be handled as a ConfigMap: no kind \"ConfigMap\" is registered for version \
+         \"v2\" in scheme \"pkg/runtime/scheme.go:111\""
     );
     let mut elsewhere = config_map("a", "1");
     elsewhere["metadata"]["namespace"] = json!("kube-system");
