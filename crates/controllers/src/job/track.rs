@@ -88,6 +88,12 @@ impl Jobs {
         view: &mut View,
         revision: &mut String,
     ) -> Result<(), Error> {
+        // An empty list is no list: servers that do not drop it would show it.
+        if let Some(uncounted) = &mut view.status.uncounted_terminated_pods {
+            for list in [&mut uncounted.succeeded, &mut uncounted.failed] {
+                *list = list.take().filter(|uids| !uids.is_empty());
+            }
+        }
         let (old, new) = (json!(view.old), json!(view.status));
         let Some(difference) = patch::difference(&old, &new) else {
             return Ok(());
