@@ -13,7 +13,7 @@ pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<Value> {
     let value = match form {
         BodyForm::Json => from_json(bytes),
         BodyForm::Yaml => from_yaml(bytes),
-        BodyForm::Protobuf => crate::protobuf::object(bytes),
+        BodyForm::Protobuf => from_protobuf(bytes),
     }?;
     if value.is_object() {
         return Ok(value);
@@ -64,6 +64,17 @@ fn is_deeper_than(value: &Value, depth: usize) -> bool {
     }
 }
 
+/// What is deeper than JSON may be could be stored, and never be read again.
+fn from_protobuf(bytes: &[u8]) -> Result<Value> {
+    let value = crate::protobuf::object(bytes)?;
+    if is_deeper_than(&value, DEPTH_MAX - 1) {
+        return Err(Error::BadRequest(
+            "the object provided is unrecognized: protobuf: exceeded max depth".into(),
+        ));
+    }
+    Ok(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +86,30 @@ mod tests {
             object(deep.as_bytes(), BodyForm::Json).unwrap_err().code(),
             400
         );
+    }
+
+    #[test]
+    fn protobuf_is_refused_if_its_json_could_not_be_read_again() {
+        let field = |number: u8, bytes: &[u8]| {
+            let length = bytes.len();
+            let low = u8::try_from(length % 128).unwrap() | 0x80;
+            let high = u8::try_from(length / 128).unwrap();
+            [&[number << 3 | 2, low, high], bytes].concat()
+        };
+        let body = |depth: usize| {
+            let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let kind = [field(1, b"apps/v1"), field(2, b"ControllerRevision")].concat();
+            let data = field(2, &field(1, deep.as_bytes()));
+            [b"k8s\0".to_vec(), field(1, &kind), field(2, &data)].concat()
+        };
+        for depth in [100, 126, 127] {
+            let read = object(&body(depth), BodyForm::Protobuf);
+            let stored = read.map(|value| value.to_string());
+            assert!(stored.is_err() || from_json(stored.unwrap().as_bytes()).is_ok());
+        }
+        assert!(object(&body(100), BodyForm::Protobuf).is_ok());
+        let error = object(&body(127), BodyForm::Protobuf).unwrap_err();
+        assert_eq!(error.code(), 400);
     }
 
     #[test]
