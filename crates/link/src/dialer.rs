@@ -180,7 +180,9 @@ impl Dialer {
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut backoff = Backoff::new(self.options.retry_delay_min, self.options.retry_delay_max);
         while !shutdown.is_asked() {
-            let Some(outcome) = shutdown.or(Box::pin(self.try_all(&shutdown))).await else {
+            // Boxed: the future of a handshake is large, and this task lives as long as the program.
+            let attempt = Box::pin(self.try_all(&shutdown));
+            let Some(outcome) = shutdown.or(attempt).await else {
                 break;
             };
             let state = match outcome {

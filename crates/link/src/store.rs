@@ -1,5 +1,6 @@
 //! The durable side of all tables of a cluster or a node: one file.
 
+mod commit;
 mod engine;
 mod layout;
 

@@ -14,8 +14,14 @@ pub type Way = (usize, usize);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
-    Live { seq: u64 },
-    Removed { at: u64 },
+    /// A value, and when it had been written at the time when the reader took it. (It may be written again later.)
+    Live {
+        seq: u64,
+        at: u64,
+    },
+    Removed {
+        at: u64,
+    },
 }
 
 /// The one who knows.
@@ -51,9 +57,7 @@ impl Oracle {
         let seen = values
             .map(|(key, value)| {
                 let seen = match value {
-                    Some(value) => Seen::Live {
-                        seq: parse(value).1,
-                    },
+                    Some(value) => self.taken(way, key, parse(value).1),
                     None => Seen::Removed { at: 0 },
                 };
                 (Key::clone(key), seen)
@@ -78,8 +82,7 @@ impl Oracle {
                     if *named != **key {
                         return Err(format!("I7: {way:?} {key} holds a value of {named}"));
                     }
-                    self.check_put(way, key, before, seq)?;
-                    Some(Seen::Live { seq })
+                    Some(self.check_put(way, key, before, seq)?)
                 }
                 None => self.check_removal(way, key, before, record.is_some())?,
             };
@@ -98,20 +101,36 @@ impl Oracle {
             .ok_or_else(|| format!("I6: {way:?} {key} holds {seq}, never written there"))
     }
 
-    fn check_put(&self, way: Way, key: &Key, before: Option<Seen>, seq: u64) -> Result<(), String> {
+    /// What a reader holds after a restart: the same as before, or what it was restored to.
+    fn taken(&self, way: Way, key: &Key, seq: u64) -> Seen {
+        let before = self.seen.get(&way).and_then(|seen| seen.get(key)).copied();
+        match before {
+            Some(Seen::Live { seq: old, .. }) if old == seq => before.expect("just seen"),
+            _ => Seen::Live {
+                seq,
+                at: self.written_at(way, key, seq).unwrap_or(0),
+            },
+        }
+    }
+
+    fn check_put(
+        &self,
+        way: Way,
+        key: &Key,
+        before: Option<Seen>,
+        seq: u64,
+    ) -> Result<Seen, String> {
         let at = self.written_at(way, key, seq)?;
         match before {
-            Some(Seen::Live { seq: old })
-                if old != seq && self.written_at(way, key, old)? >= at =>
-            {
-                Err(format!(
-                    "I3: {way:?} {key} was rolled back from {old} to {seq}"
-                ))
-            }
+            Some(Seen::Live { seq: old, at: then }) if old != seq && then >= at => Err(format!(
+                "I3: {way:?} {key} was rolled back from {old} to {seq}"
+            )),
             Some(Seen::Removed { at: removed }) if removed >= at => Err(format!(
                 "I3: {way:?} {key} was brought back as {seq} after its removal"
             )),
-            _ => Ok(()),
+            // The same value under another version: it was taken when it was taken first.
+            Some(Seen::Live { seq: old, .. }) if old == seq => Ok(before.expect("just seen")),
+            _ => Ok(Seen::Live { seq, at }),
         }
     }
 
@@ -123,8 +142,7 @@ impl Oracle {
         remembered: bool,
     ) -> Result<Option<Seen>, String> {
         let deleted = self.deleted.get(&(way, Key::clone(key))).copied();
-        if let Some(Seen::Live { seq }) = before {
-            let written = self.written_at(way, key, seq)?;
+        if let Some(Seen::Live { seq, at: written }) = before {
             if deleted.is_none_or(|deleted| deleted <= written) {
                 return Err(format!(
                     "I3: {way:?} {key} was removed, nobody deleted {seq}"

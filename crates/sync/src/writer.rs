@@ -1,5 +1,7 @@
 //! The end of a table that writes.
 
+mod answers;
+mod compare;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};

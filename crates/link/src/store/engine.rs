@@ -11,9 +11,9 @@ use cedge_api::ClusterId;
 use cedge_sync::{Hash, Key, Meta, Record, Save};
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _};
 
+use super::commit::count_values;
 use super::layout::{
     FORMAT, METAS, NAMES, NUMBERS, REFERENCES, ROWS, VALUES, meta_from, meta_to, record_from,
-    record_to,
 };
 use crate::cell::Saves;
 use crate::{OpenError, TableError};
@@ -32,13 +32,15 @@ struct Work {
 
 /// The file.
 pub(crate) struct Engine {
-    database: Database,
+    pub(super) database: Database,
     work: Mutex<Work>,
     wake: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-type Boxed = Box<dyn std::error::Error + Send + Sync>;
+/// A table that may have something to store.
+type Waiting = (u32, Arc<dyn Saves>);
+pub(super) type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 fn failed(error: impl std::fmt::Display) -> TableError {
     TableError::Store(error.to_string())
@@ -147,8 +149,7 @@ impl Engine {
     }
 
     /// The tables that may have something to store; whether what is relaxed must become durable; whether to stop.
-    #[expect(clippy::type_complexity, reason = "three answers to one caller")]
-    fn next_work(&self, soft: bool) -> (Vec<(u32, Arc<dyn Saves>)>, bool, bool) {
+    fn next_work(&self, soft: bool) -> (Vec<Waiting>, bool, bool) {
         let mut work = self.lock();
         let mut flush = false;
         while work.dirty.is_empty() && !work.stopping {
@@ -184,43 +185,6 @@ impl Engine {
             .wait_timeout_while(work, RETRY_AFTER, |work| !work.stopping)
             .unwrap_or_else(PoisonError::into_inner);
         work.stopping
-    }
-
-    fn commit(
-        &self,
-        saves: &[(u32, Arc<dyn Saves>, Save)],
-        durability: Durability,
-    ) -> Result<(), Boxed> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(durability)?;
-        {
-            let mut metas = transaction.open_table(METAS)?;
-            let mut rows = transaction.open_table(ROWS)?;
-            let mut references: BTreeMap<Hash, i64> = BTreeMap::new();
-            for (id, _, save) in saves {
-                if let Some(meta) = save.meta {
-                    metas.insert(id, meta_to(meta))?;
-                }
-                for (key, record) in &save.records {
-                    let old = match record {
-                        Some(record) => rows.insert((*id, &**key), &record_to(record)[..])?,
-                        None => rows.remove((*id, &**key))?,
-                    };
-                    let old = old.and_then(|old| record_from(old.value()));
-                    let hash = |r: Option<Record>| Some(r?.content?.hash);
-                    if let Some(hash) = hash(*record) {
-                        *references.entry(hash).or_insert(0) += 1;
-                    }
-                    if let Some(hash) = hash(old) {
-                        *references.entry(hash).or_insert(0) -= 1;
-                    }
-                }
-            }
-            let values = saves.iter().flat_map(|(_, _, save)| &save.values).collect();
-            count_values(&transaction, &references, &values)?;
-        }
-        transaction.commit()?;
-        Ok(())
     }
 
     // --- Reading, and what is rare enough to be done by the caller.
@@ -398,29 +362,4 @@ fn prepare(database: &Database) -> Result<u64, Boxed> {
     };
     transaction.commit()?;
     Ok(format)
-}
-
-/// Keeps each value for as long as a record refers to it.
-fn count_values(
-    transaction: &redb::WriteTransaction,
-    changes: &BTreeMap<Hash, i64>,
-    given: &BTreeMap<&Hash, &Bytes>,
-) -> Result<(), Boxed> {
-    let mut references = transaction.open_table(REFERENCES)?;
-    let mut values = transaction.open_table(VALUES)?;
-    for (hash, change) in changes.iter().filter(|(_, change)| **change != 0) {
-        let before = references.get(hash)?.map_or(0, |count| count.value());
-        let after = before.saturating_add_signed(*change);
-        if after == 0 {
-            references.remove(hash)?;
-            values.remove(hash)?;
-            continue;
-        }
-        references.insert(hash, after)?;
-        if before == 0 {
-            let value = given.get(hash).ok_or("a record without its value")?;
-            values.insert(hash, &value[..])?;
-        }
-    }
-    Ok(())
 }

@@ -1,47 +1,43 @@
 //! A writer's side of a session: the comparison, what is sent, what comes back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cedge_wire::limits::{KEYS_MAX, VALUE_INLINE_MAX};
-use cedge_wire::table::{
-    Body, Holds, Keys, Open, Put, Refused, Rows, Settled, Unknown, Want, Welcome,
-};
+use cedge_wire::limits::VALUE_INLINE_MAX;
+use cedge_wire::table::{Body, Open, Put, Settled, Welcome};
 
 use super::{After, RESYNC_AFTER, Writer};
-use crate::digest::{bucket, bucket_bits, digest, sums};
-use crate::types::{check_key, check_version};
+use crate::digest::{bucket_bits, digest, sums};
+use crate::types::check_version;
 use crate::{Key, Outgoing, Policy, ProtocolError, Record};
 
 /// Puts that may be on their way at once: enough to fill a path, few enough that a newer value overtakes.
 const IN_FLIGHT_MAX: usize = 64;
-/// Hashes in one [`Unknown`].
-const UNKNOWN_MAX: usize = 2048;
 
 #[derive(Debug)]
 pub(super) struct Session {
     /// The reader's opening has been answered: rows may be spoken of.
     pub(super) live: bool,
     /// The reader's number for the present round.
-    round: u32,
-    opened: Option<Open>,
-    bits: u32,
-    comparing: bool,
-    parts_seen: BTreeSet<u32>,
+    pub(super) round: u32,
+    pub(super) opened: Option<Open>,
+    pub(super) bits: u32,
+    pub(super) comparing: bool,
+    pub(super) parts_seen: BTreeSet<u32>,
     /// Our counter when the digests were made: what is above it was not in them.
-    compared_high: u64,
-    listed: BTreeSet<u32>,
-    unknown_sent: u32,
-    unknown_open: BTreeSet<u32>,
-    settled: bool,
+    pub(super) compared_high: u64,
+    pub(super) listed: BTreeSet<u32>,
+    pub(super) unknown_sent: u32,
+    pub(super) unknown_open: BTreeSet<u32>,
+    pub(super) settled: bool,
     /// Keys whose record the reader should get, each once.
-    queue: VecDeque<Key>,
-    queued: BTreeSet<Key>,
+    pub(super) queue: VecDeque<Key>,
+    pub(super) queued: BTreeSet<Key>,
     /// What was sent and not answered: one version per key.
-    in_flight: BTreeMap<Key, u64>,
+    pub(super) in_flight: BTreeMap<Key, u64>,
     /// When anything last moved.
-    moved: Duration,
+    pub(super) moved: Duration,
 }
 
 impl Session {
@@ -71,7 +67,7 @@ impl Session {
         }
     }
 
-    fn landed(&mut self, key: &str, version: u64) {
+    pub(super) fn landed(&mut self, key: &str, version: u64) {
         if self.in_flight.get(key) == Some(&version) {
             self.in_flight.remove(key);
         }
@@ -200,7 +196,7 @@ impl Writer {
         }
     }
 
-    fn live_rows(&self) -> impl Iterator<Item = (&Key, &Record, u64)> {
+    pub(super) fn live_rows(&self) -> impl Iterator<Item = (&Key, &Record, u64)> {
         self.rows
             .iter()
             .filter(|(_, row)| row.record.content.is_some() && self.is_told(row))
@@ -256,277 +252,6 @@ impl Writer {
             .collect();
         self.send_tombstones(&tombstones);
         self.pump();
-    }
-
-    fn all_acknowledged(&mut self) {
-        let keys: Vec<Key> = self
-            .live_rows()
-            .filter(|(_, record, _)| !record.settled)
-            .map(|(key, ..)| Key::clone(key))
-            .collect();
-        for key in keys {
-            self.settle(&key);
-        }
-        for row in self.rows.values_mut() {
-            row.refused = None;
-        }
-        self.strange.clear();
-        self.changed = true;
-    }
-
-    /// Notes that the reader has the present record of a key.
-    fn settle(&mut self, key: &Key) {
-        let Some(row) = self.rows.get_mut(key) else {
-            return;
-        };
-        row.refused = None;
-        if !row.record.settled {
-            row.record.settled = true;
-            // The row stays as durable as it was: that it is acknowledged may be lost.
-            self.journal.record(key, Some(row.record), true);
-            self.changed = true;
-        }
-    }
-
-    /// The reader's rows in the buckets that differ.
-    fn compare(&mut self, rows: &Rows) -> Result<(), ProtocolError> {
-        let Some(session) = &mut self.session else {
-            return Ok(());
-        };
-        if rows.round != session.round
-            || !session.comparing
-            || !session.parts_seen.insert(rows.part)
-        {
-            return Ok(());
-        }
-        if rows.parts > 4096 || rows.part >= rows.parts {
-            return Err(ProtocolError::Malformed("parts of a list"));
-        }
-        let bits = session.bits;
-        session.comparing = session.parts_seen.len() < rows.parts as usize;
-        let mut listed: HashMap<u32, HashMap<u64, u64>> = HashMap::new();
-        for bucket in &rows.buckets {
-            if bucket.index >= 1 << bits || bucket.rows.len() % 2 != 0 {
-                return Err(ProtocolError::Malformed("bucket"));
-            }
-            let pairs = bucket.rows.chunks_exact(2).map(|pair| (pair[0], pair[1]));
-            session.listed.insert(bucket.index);
-            listed.insert(bucket.index, pairs.collect());
-        }
-        let mut equal = Vec::new();
-        let mut differing = Vec::new();
-        for (key, row) in &self.rows {
-            let Some(theirs) = listed.get_mut(&bucket(row.key_hash, bits)) else {
-                continue;
-            };
-            let found = theirs.remove(&row.key_hash);
-            if row.record.content.is_none() || !self.is_told(row) {
-                continue;
-            }
-            let same = found == Some(digest(row.key_hash, &row.record));
-            if same { &mut equal } else { &mut differing }.push(Key::clone(key));
-        }
-        for key in equal {
-            self.settle(&key);
-        }
-        if let Some(session) = &mut self.session {
-            differing.iter().for_each(|key| session.mark(key));
-        }
-        if self
-            .session
-            .as_ref()
-            .is_some_and(|session| !session.comparing)
-        {
-            self.settle_unlisted();
-        }
-        self.ask_unknown(listed.into_values().flat_map(HashMap::into_keys).collect());
-        Ok(())
-    }
-
-    /// The reader has the rows of all buckets that it did not list.
-    fn settle_unlisted(&mut self) {
-        let Some(session) = &self.session else { return };
-        let keys: Vec<Key> = self
-            .live_rows()
-            .filter(|(key, record, key_hash)| {
-                !record.settled
-                    && record.version <= session.compared_high
-                    && !session.listed.contains(&bucket(*key_hash, session.bits))
-                    && !session.queued.contains(*key)
-                    && !session.in_flight.contains_key(*key)
-                    && self.rows[*key].refused.is_none()
-            })
-            .map(|(key, ..)| Key::clone(key))
-            .collect();
-        for key in keys {
-            self.settle(&key);
-        }
-    }
-
-    fn ask_unknown(&mut self, mut hashes: Vec<u64>) {
-        hashes.sort_unstable();
-        let floor = self.meta.high;
-        for part in hashes.chunks(UNKNOWN_MAX) {
-            let Some(session) = &mut self.session else {
-                return;
-            };
-            let (round, number) = (session.round, session.unknown_sent);
-            session.unknown_sent += 1;
-            session.unknown_open.insert(number);
-            let hashes = part.to_vec();
-            self.say(Body::Unknown(Unknown {
-                round,
-                part: number,
-                floor,
-                hashes,
-            }));
-        }
-    }
-
-    /// What the reader keeps although we have nothing under these keys.
-    fn held_there(&mut self, holds: Holds) -> Result<(), ProtocolError> {
-        let Some(session) = &mut self.session else {
-            return Ok(());
-        };
-        if holds.round != session.round || !session.unknown_open.contains(&holds.part) {
-            return Ok(());
-        }
-        session.unknown_open.remove(&holds.part);
-        if holds.keys.len() > UNKNOWN_MAX {
-            return Err(ProtocolError::Malformed("holds"));
-        }
-        let mut told = Vec::new();
-        for held in holds.keys {
-            let key = check_key(&held.key)?;
-            self.meta.high = self.meta.high.max(check_version(held.version)?);
-            if !self.rows.contains_key(&key) && self.policy != Policy::Mirror {
-                self.strange.insert(key, (held.version, self.rounds));
-                told.push(held);
-            }
-        }
-        for part in told.chunks(KEYS_MAX) {
-            self.say(Body::Regressed(Keys {
-                keys: part.to_vec(),
-            }));
-        }
-        self.changed = true;
-        Ok(())
-    }
-
-    fn acknowledged(&mut self, keys: &Keys) {
-        // Before the reader has opened, it speaks of what another life of ours said.
-        if !self.session.as_ref().is_some_and(|session| session.live) {
-            return;
-        }
-        for acked in &keys.keys {
-            if let Some(session) = &mut self.session {
-                session.landed(&acked.key, acked.version);
-            }
-            let Some((key, row)) = self.rows.get_key_value(acked.key.as_str()) else {
-                continue;
-            };
-            // An acknowledgement of what we have not even stored is of another life.
-            if row.record.version != acked.version || !self.is_told(row) {
-                continue;
-            }
-            let key = Key::clone(key);
-            if row.record.content.is_some() {
-                self.settle(&key);
-            } else {
-                self.rows.remove(&key);
-                self.journal.record(&key, None, true);
-                self.changed = true;
-            }
-        }
-    }
-
-    fn refused(&mut self, refused: &Refused) -> Result<(), ProtocolError> {
-        let held = refused.held;
-        if held != 0 {
-            check_version(held)?;
-        }
-        if let Some(session) = &mut self.session {
-            session.landed(&refused.key, refused.version);
-        }
-        let Some((key, row)) = self.rows.get_key_value(refused.key.as_str()) else {
-            return Ok(());
-        };
-        if row.record.version != refused.version {
-            return Ok(());
-        }
-        let (key, record) = (Key::clone(key), row.record);
-        self.meta.high = self.meta.high.max(held);
-        let same = record
-            .content
-            .is_some_and(|content| content.hash[..] == refused.hash[..]);
-        match record.content {
-            _ if refused.full => self.mark_refused(&key, held),
-            _ if same || self.policy == Policy::Mirror => self.raise(&key, record),
-            Some(_) => {
-                self.mark_refused(&key, held);
-                self.say_regressed(&key, held);
-            }
-            None => {
-                // Our tombstone is from before what the reader holds: it is forgotten, not carried out.
-                self.rows.remove(&key);
-                self.journal.record(&key, None, false);
-                self.strange.insert(Key::clone(&key), (held, self.rounds));
-                self.say_regressed(&key, held);
-            }
-        }
-        self.changed = true;
-        Ok(())
-    }
-
-    fn mark_refused(&mut self, key: &Key, held: u64) {
-        if let Some(row) = self.rows.get_mut(key) {
-            row.refused = Some((held, self.rounds));
-            row.record.settled = false;
-        }
-    }
-
-    /// The same content with a version above everything.
-    fn raise(&mut self, key: &Key, record: Record) {
-        self.meta.high += 1;
-        let version = self.meta.high;
-        self.store(
-            key,
-            Record {
-                version,
-                settled: false,
-                ..record
-            },
-        );
-    }
-
-    fn holding(&mut self, keys: &Keys) {
-        for held in &keys.keys {
-            if let Some(row) = self.rows.get_mut(held.key.as_str())
-                && row.record.version == held.version
-                && row.record.content.is_none()
-            {
-                row.holding = true;
-                self.changed = true;
-            }
-        }
-    }
-
-    fn wanted(&mut self, want: &Want) {
-        let found = self.rows.get_key_value(want.key.as_str());
-        let content = found.and_then(|(key, row)| {
-            let content = row
-                .record
-                .content
-                .filter(|_| row.record.version == want.version)?;
-            Some((Key::clone(key), content))
-        });
-        if let Some((key, content)) = content {
-            let (version, hash) = (want.version, content.hash);
-            self.out.push_back(Outgoing::Value { key, version, hash });
-        } else if let Some(session) = &mut self.session {
-            // It has changed since: the newer record waits in the queue and may go now.
-            session.landed(&want.key, want.version);
-        }
     }
 
     /// Sends what may be sent, and says when nothing is left.
