@@ -3,7 +3,7 @@
 //! It knows nothing of versions: a *write* is an application giving a writer a value that it did not have, a *deletion*
 //! an application removing a key. What an application states anew after a restart keeps the time when it first learned it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedge_sync::{Hash, Key, Save};
 
@@ -28,7 +28,7 @@ enum Seen {
 #[derive(Debug, Default)]
 pub struct Oracle {
     written: HashMap<(Way, Key, u64), u64>,
-    deleted: HashMap<(Way, Key), u64>,
+    deleted: HashMap<(Way, Key), BTreeSet<u64>>,
     seen: BTreeMap<Way, BTreeMap<Key, Seen>>,
 }
 
@@ -44,8 +44,10 @@ impl Oracle {
 
     /// An application deleted.
     pub fn deleted(&mut self, way: Way, key: &Key, at: u64) {
-        let known = self.deleted.entry((way, Key::clone(key))).or_insert(at);
-        *known = at.max(*known);
+        self.deleted
+            .entry((way, Key::clone(key)))
+            .or_default()
+            .insert(at);
     }
 
     /// A reader's memory is another one now: it begins anew with what is there.
@@ -141,16 +143,19 @@ impl Oracle {
         before: Option<Seen>,
         remembered: bool,
     ) -> Result<Option<Seen>, String> {
-        let deleted = self.deleted.get(&(way, Key::clone(key))).copied();
-        if let Some(Seen::Live { seq, at: written }) = before {
-            if deleted.is_none_or(|deleted| deleted <= written) {
-                return Err(format!(
-                    "I3: {way:?} {key} was removed, nobody deleted {seq}"
-                ));
-            }
+        let Some(Seen::Live { seq, at: written }) = before else {
+            // Nothing was there: there is nothing to justify, and no more known than before.
+            let seen = before.unwrap_or(Seen::Removed { at: 0 });
+            return Ok(remembered.then_some(seen));
+        };
+        // The first deletion after the value was written is the one that it may have gone by.
+        let deletions = self.deleted.get(&(way, Key::clone(key)));
+        let deletion = deletions.and_then(|times| times.range(written + 1..).next());
+        match deletion {
+            Some(at) => Ok(remembered.then_some(Seen::Removed { at: *at })),
+            None => Err(format!(
+                "I3: {way:?} {key} was removed, nobody deleted {seq}"
+            )),
         }
-        Ok(remembered.then_some(Seen::Removed {
-            at: deleted.unwrap_or(0),
-        }))
     }
 }
