@@ -20,6 +20,7 @@ pub(crate) trait Machine: Send + 'static {
     fn disconnected(&mut self);
     fn receive(&mut self, body: Body, now: Duration) -> Result<(), cedge_sync::ProtocolError>;
     fn next_send(&mut self) -> Option<cedge_sync::Outgoing>;
+    fn unsent(&mut self, key: &cedge_sync::Key, version: u64);
     fn tick(&mut self, now: Duration);
     fn sent(&mut self, now: Duration);
     fn deadline(&self) -> Option<Duration>;
@@ -280,6 +281,9 @@ impl Machine for cedge_sync::Writer {
     fn next_send(&mut self) -> Option<cedge_sync::Outgoing> {
         self.next_send()
     }
+    fn unsent(&mut self, key: &cedge_sync::Key, version: u64) {
+        self.unsent(key, version);
+    }
     fn tick(&mut self, now: Duration) {
         self.tick(now);
     }
@@ -319,6 +323,8 @@ impl Machine for cedge_sync::Reader {
     fn next_send(&mut self) -> Option<cedge_sync::Outgoing> {
         self.next_send()
     }
+    /// A reader sends no values.
+    fn unsent(&mut self, _key: &cedge_sync::Key, _version: u64) {}
     fn tick(&mut self, now: Duration) {
         self.tick(now);
     }

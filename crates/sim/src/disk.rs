@@ -16,6 +16,13 @@ pub struct Image {
 }
 
 impl Image {
+    /// A value, for as long as a record refers to it.
+    pub fn value(&self, hash: &Hash) -> Option<Bytes> {
+        let referred = |record: &Record| record.content.is_some_and(|c| c.hash == *hash);
+        let kept = self.records.values().any(referred);
+        kept.then(|| self.values[hash].clone())
+    }
+
     fn apply(&mut self, save: &Save) {
         if let Some(meta) = save.meta {
             self.meta = meta;

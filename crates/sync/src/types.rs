@@ -66,9 +66,9 @@ pub enum Outgoing {
     /// As it is.
     Message(Body),
     /// A put whose value (by its hash) is to be filled in from the disk. If it is gone, the record has changed since:
-    /// send nothing, a newer put follows.
+    /// send nothing and say so ([`crate::Writer::unsent`]), a newer put follows.
     Inline(Put),
-    /// A value in pieces of [`limits::CHUNK_MAX`], as [`cedge_wire::table::Data`].
+    /// A value in pieces of [`limits::CHUNK_MAX`], as [`cedge_wire::table::Data`]. If it is gone: as above.
     Value {
         /// Of this key,
         key: Key,

@@ -395,3 +395,27 @@ fn a_hostile_peer_gets_errors() {
     };
     assert!(pair.writer.receive(Body::Open(open), pair.now).is_err());
 }
+
+#[test]
+fn a_value_that_is_replaced_before_it_is_sent_gives_way_to_the_newer_one() {
+    let mut pair = Pair::new(RETAIN, 1);
+    pair.connect();
+    let key = Key::from("key");
+    pair.writer.put(&key, Bytes::from_static(b"old"));
+    pair.store();
+    pair.writer.put(&key, Bytes::from_static(b"new"));
+    pair.store();
+    // The disk keeps no value that no record refers to.
+    pair.values.remove(&cedge_sync::hash_of(b"old"));
+    let Some(Outgoing::Inline(put)) = pair.writer.next_send() else {
+        panic!("the old value was to be sent");
+    };
+    pair.writer.unsent(&key, put.version);
+    pair.run();
+    let held = pair.reader.record("key").unwrap();
+    assert_eq!(
+        held.content.unwrap().hash,
+        cedge_sync::hash_of(b"new"),
+        "the newer value waits for nothing"
+    );
+}

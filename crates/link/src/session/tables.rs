@@ -20,6 +20,7 @@ trait Attached: Send + Sync {
     fn receive(&self, body: Message) -> Result<(), cedge_sync::ProtocolError>;
     fn next(&self) -> Option<Outgoing>;
     fn value(&self, hash: &cedge_sync::Hash) -> Result<Option<Bytes>, TableError>;
+    fn unsent(&self, key: &Key, version: u64);
     fn tick(&self);
     fn moved(&self);
     fn deadline(&self) -> Option<Duration>;
@@ -48,6 +49,10 @@ impl<M: Machine> Attached for Held<M> {
     }
     fn value(&self, hash: &cedge_sync::Hash) -> Result<Option<Bytes>, TableError> {
         self.cell.engine().value(hash)
+    }
+    fn unsent(&self, key: &Key, version: u64) {
+        self.cell
+            .as_owner(self.owner, |machine, _| machine.unsent(key, version));
     }
     fn tick(&self) {
         self.cell.as_owner(self.owner, Machine::tick);
@@ -239,12 +244,18 @@ impl Sending {
         match outgoing {
             Outgoing::Message(body) => Some(body),
             Outgoing::Inline(mut put) => {
-                let hash = put.hash[..].try_into().ok()?;
-                put.value = Some(load(&hash)?);
+                put.value = put.hash[..].try_into().ok().and_then(|hash| load(&hash));
+                if put.value.is_none() {
+                    self.list()[table].1.unsent(&put.key.into(), put.version);
+                    return None;
+                }
                 Some(Message::Put(put))
             }
             Outgoing::Value { key, version, hash } => {
-                let value = load(&hash)?;
+                let Some(value) = load(&hash) else {
+                    self.list()[table].1.unsent(&key, version);
+                    return None;
+                };
                 self.jobs.push_back(Job {
                     table,
                     key,

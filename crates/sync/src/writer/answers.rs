@@ -137,6 +137,15 @@ impl Writer {
         }
     }
 
+    /// A value that was to be sent is not stored any more: the record has changed since. Nothing of that version is on
+    /// its way, so the newer one may go.
+    pub fn unsent(&mut self, key: &Key, version: u64) {
+        if let Some(session) = &mut self.session {
+            session.landed(key, version);
+        }
+        self.pump();
+    }
+
     pub(super) fn wanted(&mut self, want: &Want) {
         let found = self.rows.get_key_value(want.key.as_str());
         let content = found.and_then(|(key, row)| {
