@@ -188,11 +188,15 @@ fn allocatable(config: &Config) -> BTreeMap<String, Quantity> {
     list
 }
 
-/// The thresholds are the kubelet's for evicting pods.
+/// Below this much free disk there is pressure, however large the disk is: a tenth of a large one, the kubelet's
+/// threshold, keeps room for images, and native processes bring none.
+const DISK_MIN: u64 = 1 << 30;
+
+/// The thresholds are the kubelet's for evicting pods, but for the disk's.
 fn conditions(config: &Config) -> Vec<NodeCondition> {
     let memory = machine::memory("MemAvailable") < 100 << 20;
     let (total, free) = machine::disk(&config.data_dir);
-    let disk = free < total / 10;
+    let disk = free < (total / 10).min(DISK_MIN);
     let processes = machine::processes_nearly_exhausted();
     let rows = [
         (
