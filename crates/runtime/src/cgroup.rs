@@ -264,11 +264,18 @@ impl Membership {
     }
 }
 
-/// Takes away all groups of the agent that has this name, once nothing is in them.
+/// Takes away all groups of the agent that has this name. What was killed a moment ago is in its group until somebody
+/// has reaped it: waited for, two seconds at most.
 pub(crate) fn remove_all(name: &str) {
-    for base in detect::existing(name) {
-        remove_tree(&base);
+    for _ in 0..40 {
+        let left = detect::existing(name);
+        if left.is_empty() {
+            return;
+        }
+        left.iter().for_each(|base| remove_tree(base));
+        pause(Duration::from_millis(50));
     }
+    tracing::warn!(name, "control groups are left behind");
 }
 
 fn remove_tree(dir: &Path) {
@@ -297,7 +304,7 @@ fn number_after(text: &str, key: &str) -> Option<u64> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "in the shim and in rare clean-ups: at most 100 ms, and there is nothing to await there"
+    reason = "in the shim and in rare clean-ups: bounded, and there is nothing to await there"
 )]
 fn pause(time: Duration) {
     std::thread::sleep(time);

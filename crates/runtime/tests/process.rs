@@ -369,14 +369,31 @@ async fn a_container_dies_with_its_shim_and_its_end_is_unknown() {
     panic!("{pid} outlived its shim");
 }
 
+/// The name of the group that belongs to the whole agent, where groups can be made.
+fn group_of(pid: i32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let mut names = groups.split(['/', '\n']);
+    names.find(|n| n.starts_with("cedge-")).map(str::to_owned)
+}
+
+fn groups_named(name: Option<&str>) -> Vec<PathBuf> {
+    let Some(name) = name else { return Vec::new() };
+    let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap();
+    let below = hierarchies.map(|h| h.unwrap().path().join(name));
+    let all = below.chain([Path::new("/sys/fs/cgroup").join(name)]);
+    all.filter(|dir| dir.is_dir()).collect()
+}
+
 #[tokio::test]
 async fn power_loss_leaves_nothing_and_nobody_who_could_tell() {
     let lab = Lab::new().await;
     let id = lab.start("setsid sleep 300 & echo $!; sleep 300").await;
     lab.says(&id, "\n").await;
     let detached: i32 = lab.log(&id).await.trim().parse().unwrap();
+    let group = group_of(detached);
     assert!(cedge_runtime::power_off(&lab.options.data_dir).unwrap() >= 3);
     assert!(!alive(detached));
+    assert_eq!(groups_named(group.as_deref()), Vec::<PathBuf>::new());
     let exit = lab.end(&id).await;
     assert_eq!(exit.reason.as_deref(), Some("Unknown"));
     assert!(
