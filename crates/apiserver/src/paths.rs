@@ -15,7 +15,7 @@ use crate::respond::{self, Body};
 use crate::status::{About, Error, Result};
 
 /// What `/version` says that we are.
-pub const GIT_VERSION: &str = "v1.37.0+cedge";
+pub const GIT_VERSION: &str = "v1.37.2+cedge";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What anybody may ask.

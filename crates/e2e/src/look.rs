@@ -75,7 +75,7 @@ impl Site {
     #[must_use]
     pub fn running(&self, app: &str, count: usize) -> Vec<Running> {
         let what = format!("{count} pods of {app} run at {}", self.name);
-        eventually(&what, 40, || {
+        eventually(&what, 90, || {
             let pods = self.pods(app)?;
             if pods.len() == count {
                 return Ok(pods);
@@ -90,7 +90,7 @@ impl Site {
     /// # Panics
     /// If it does not.
     pub fn until(&self, what: &str, args: &[&str], is: impl Fn(&Value) -> bool) -> Value {
-        eventually(&format!("{what}, at {}", self.name), 40, || {
+        eventually(&format!("{what}, at {}", self.name), 90, || {
             let object = self.get(args)?;
             if is(&object) {
                 Ok(object)

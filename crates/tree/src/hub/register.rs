@@ -129,6 +129,7 @@ pub(super) async fn apply(
         "apiVersion": format!("{}/{}", cedge_api::GROUP, cedge_api::VERSION),
         "kind": "EdgeCluster",
         "metadata": { "name": name.as_str(), "finalizers": [CLUSTER_FINALIZER] },
+        "spec": {},
     });
     if let Some(labels) = labels {
         object["metadata"]["labels"] = json!(labels);
