@@ -24,7 +24,7 @@ use crate::cli::{DemoArgs, DemoCommand, Format};
 use crate::{output, paths};
 use site::Site;
 
-/// How often the live view looks again while it is on a terminal.
+/// How often the live view looks again.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// One cluster, as `cedge demo status` tells it.

@@ -1,16 +1,20 @@
 //! The one module that prints.
-#![expect(clippy::print_stdout, reason = "this is where a command line prints")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::cli::Format;
 
+/// Prints. A reader that has gone (`cedge tree | head -1`) has seen enough: that is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 /// Prints a line.
 pub(crate) fn line(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    print(&format!("{}\n", text.as_ref()));
 }
 
 /// Prints an error with its causes, to standard error.
@@ -26,12 +30,8 @@ pub(crate) fn error(error: &anyhow::Error) {
 }
 
 /// Says something beside the output.
-#[expect(
-    clippy::print_stderr,
-    reason = "what is not the answer goes to standard error"
-)]
 pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
 }
 
 /// Rows under headings, in kubectl's own look.
@@ -56,29 +56,30 @@ pub(crate) fn table_lines(headings: &[&str], rows: Vec<Vec<String>>) -> Vec<Stri
 /// Prints rows under headings.
 pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) {
     for row in table_lines(headings, rows) {
-        println!("{row}");
+        line(row);
     }
 }
 
 /// Draws lines over those that were drawn before, on a terminal.
 pub(crate) fn redraw(before: usize, lines: &[String]) {
     if before > 0 {
-        print!("\u{1b}[{before}A");
+        print(&format!("\u{1b}[{before}A"));
     }
-    for line in lines {
-        println!("\u{1b}[2K{line}");
+    for row in lines {
+        line(format!("\u{1b}[2K{row}"));
     }
     // What was longer before is cleared.
-    print!("\u{1b}[J");
+    print("\u{1b}[J");
+    let _ = std::io::stdout().flush();
 }
 
 /// Prints a value as JSON or YAML.
 pub(crate) fn value(value: &impl Serialize, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json | Format::Wide | Format::Name => {
-            println!("{}", serde_json::to_string_pretty(value)?);
+            line(serde_json::to_string_pretty(value)?);
         }
-        Format::Yaml => print!("{}", serde_saphyr::to_string(value)?),
+        Format::Yaml => print(&serde_saphyr::to_string(value)?),
     }
     Ok(())
 }

@@ -69,19 +69,18 @@ pub(super) fn instructions(dir: &Path, sites: &[Site]) {
     output::line("");
 }
 
-/// The live tree, until it is time to stop. On a terminal it is drawn anew; else once when it is complete.
+/// The live tree, until it is time to stop. On a terminal it is drawn anew; else whenever something in it has changed.
 pub(super) async fn live(sites: &[Site], every: Duration, shutdown: &Shutdown) {
-    let mut drawn = 0;
+    let mut drawn = Vec::new();
     loop {
         if let Ok(lines) = draw(sites).await {
             if output::is_terminal() {
-                output::redraw(drawn, &lines);
-                drawn = lines.len();
-            } else {
+                output::redraw(drawn.len(), &lines);
+            } else if lines != drawn {
                 lines.iter().for_each(output::line);
-                shutdown.wait().await;
-                return;
+                output::line("");
             }
+            drawn = lines;
         }
         if shutdown.or(tokio::time::sleep(every)).await.is_none() {
             return;
