@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cedge_apiserver::ApiServer;
-use cedge_informer::{Events, Informers};
+use cedge_informer::{Cache, Events, Informers};
 use cedge_pki::{
     Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
 };
 use cedge_store::Store;
 use cedge_tasks::{Backoff, Group, OnError, Shutdown, clock};
 use cedge_tree::Tree;
+use k8s_openapi::api::core::v1::Pod;
 
 use crate::cli::Module;
 use crate::config::Server;
@@ -62,7 +63,13 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
         serving.serve(listener, settings).await;
     });
     tracing::info!(address = %api_address, kubeconfig = %dir.join("kubeconfig").display(), "API served");
-    start_workers(&config, &api, &authority, &tasks);
+    let pods = start_workers(&config, &api, &authority, &tasks);
+    let metrics = metrics::Metrics {
+        store,
+        pods,
+        tree: tree.clone(),
+    };
+    metrics.register(&registry);
     if let Some(hub_listener) = hub_listener {
         first_join(&config, &authority).await?;
         let (config, api, authority, tree) =
@@ -75,7 +82,6 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
                 authority,
                 credential,
                 hub_listener,
-                registry,
                 tree,
                 group,
             )
@@ -160,8 +166,13 @@ fn write_kubeconfig(
     Ok(())
 }
 
-/// Controllers and scheduler, each with a client of its own name.
-fn start_workers(config: &Server, api: &ApiServer, authority: &Arc<Authority>, tasks: &Group) {
+/// Controllers and scheduler, each with a client of its own name. Answers the cache of pods that they share.
+fn start_workers(
+    config: &Server,
+    api: &ApiServer,
+    authority: &Arc<Authority>,
+    tasks: &Group,
+) -> Option<Cache> {
     let client = api.client("system:kube-controller-manager", ["system:masters"]);
     let informers = Informers::new(client.clone(), tasks.clone());
     if config.runs(Module::Controllers) {
@@ -183,6 +194,8 @@ fn start_workers(config: &Server, api: &ApiServer, authority: &Arc<Authority>, t
             cedge_scheduler::run(informers.clone(), events, tasks.clone()),
         );
     }
+    let shared = config.runs(Module::Controllers) || config.runs(Module::Scheduler);
+    shared.then(|| informers.of::<Pod>())
 }
 
 /// Joins at the first start. A token that cannot be right ends the start; a parent that is not there does not: the
@@ -223,7 +236,6 @@ async fn keep_tree(
     authority: Arc<Authority>,
     credential: Arc<LiveCredential>,
     listener: tokio::net::TcpListener,
-    registry: cedge_apiserver::SharedRegistry,
     place: Arc<OnceLock<Tree>>,
     tasks: Group,
 ) {
@@ -255,7 +267,6 @@ async fn keep_tree(
             return;
         }
     };
-    metrics::tree(&registry, &tree);
     let _ = place.set(tree.clone());
     keep_joining(&config, &authority, &tasks);
     cedge_tree::port::serve(tree, listener, authority, credential, shutdown).await;

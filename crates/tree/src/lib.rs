@@ -20,4 +20,4 @@ pub mod shown;
 pub mod token;
 pub mod uplink;
 
-pub use run::{Config, Error, LinkCounters, Tree, run};
+pub use run::{Config, Error, LinkCounters, Tree, UplinkCounters, run};

@@ -97,6 +97,19 @@ pub struct LinkCounters {
     pub bytes_out: u64,
 }
 
+/// What the uplink counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UplinkCounters {
+    /// How often it has come up since the start.
+    pub connects: u64,
+    /// Whether it is up.
+    pub live: bool,
+    /// Bytes received since it came up.
+    pub bytes_in: u64,
+    /// Bytes sent since it came up.
+    pub bytes_out: u64,
+}
+
 /// A running tree. Cheap to clone.
 #[derive(Clone)]
 pub struct Tree {
@@ -153,10 +166,20 @@ impl Tree {
         sum
     }
 
-    /// How often the uplink has come up, if there is one.
+    /// What the uplink counts, if there is one.
     #[must_use]
-    pub fn uplink_connects(&self) -> Option<u64> {
-        self.uplink.borrow().as_ref().map(|r| r.dialer.connects())
+    pub fn uplink_counters(&self) -> Option<UplinkCounters> {
+        let running = self.uplink.borrow();
+        let dialer = &running.as_ref()?.dialer;
+        let session = dialer.session();
+        let carried = session.as_ref().map(cedge_link::Session::counters);
+        let carried = carried.unwrap_or_default();
+        Some(UplinkCounters {
+            connects: dialer.connects(),
+            live: session.is_some(),
+            bytes_in: carried.bytes_in,
+            bytes_out: carried.bytes_out,
+        })
     }
 }
 
