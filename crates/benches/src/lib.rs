@@ -1,8 +1,19 @@
 //! Proof: what it costs, measured beside a peer in the same run and printed as ratios.
 //!
-//! What it is: the words of a measurement; the measurements are the crate's benches (`cargo bench -p cedge-benches`).
+//! What it is: the words of a measurement, the processes that are measured ([`site`]), and the peers ([`etcd`], [`disk`]);
+//! the measurements are the crate's benches (`cargo bench -p cedge-benches --bench NAME`).
 //! No bench asserts a time: machines differ, and neighbours on a machine even more.
 #![warn(missing_docs)]
+
+pub mod api;
+pub mod beacon;
+pub mod disk;
+pub mod etcd;
+pub mod load;
+pub mod machine;
+pub mod process;
+pub mod relay;
+pub mod site;
 
 use std::fmt;
 use std::time::Duration;
@@ -86,7 +97,11 @@ impl Rounds {
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.range() {
-            Some((low, high)) => write!(f, "{:.0} ({low:.0}–{high:.0})", self.median()),
+            Some((low, high)) => {
+                let digits = f.precision().unwrap_or(0);
+                let median = self.median();
+                write!(f, "{median:.digits$} ({low:.digits$}–{high:.digits$})")
+            }
             None => f.write_str("–"),
         }
     }

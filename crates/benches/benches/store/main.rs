@@ -5,68 +5,29 @@
 //! calls that; the disk is one file that a group of records is appended to, then `fdatasync`.
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
-mod disk;
-mod etcd;
-mod etcd_proto;
 mod ours;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use cedge_benches::{Rounds, Samples, millis, ratio, table};
+use cedge_benches::etcd::Etcd;
+use cedge_benches::load::{Folder, Side, VALUE, Write, flag};
+use cedge_benches::{Rounds, Samples, disk, millis, ratio, table};
 
 const ROUNDS: usize = 3;
 const WRITERS: [usize; 3] = [1, 16, 100];
 const WATCHERS: usize = 1000;
-/// Bytes of a value.
-const VALUE: usize = 1024;
-
-/// What one side did in one round.
-#[derive(Debug, Default)]
-struct Round {
-    per_second: f64,
-    latency: Samples,
-}
-
-/// One side over all rounds.
-#[derive(Debug, Default)]
-struct Side {
-    rates: Rounds,
-    latency: Samples,
-}
-
-impl Side {
-    fn take(&mut self, round: Round) {
-        self.rates.push(round.per_second);
-        self.latency.extend(round.latency);
-    }
-}
-
-/// A folder for all sides, on one disk; removed at the end.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+/// Between two changes that watchers are told.
+const BEAT: Duration = Duration::from_millis(10);
 
 fn main() -> Result<()> {
-    let seconds = std::env::args()
-        .skip_while(|a| a != "--seconds")
-        .nth(1)
-        .map_or(Ok(2), |n| n.parse())?;
-    let length = Duration::from_secs(seconds);
-    let target =
-        std::env::var_os("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = Folder(target.join(format!("cedge-bench-store-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0)?;
+    let length = Duration::from_secs(flag("--seconds", 2)?);
+    let folder = Folder::of("store")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let etcd = etcd::Etcd::start(&folder.0).await?;
+        let etcd = Etcd::start(&folder).await?;
         println!(
             "peer: {}\n",
             etcd.as_ref()
@@ -77,7 +38,7 @@ fn main() -> Result<()> {
     })
 }
 
-async fn writes(folder: &Folder, etcd: Option<&etcd::Etcd>, length: Duration) -> Result<()> {
+async fn writes(folder: &Folder, etcd: Option<&Etcd>, length: Duration) -> Result<()> {
     let mut all = table(&[
         "writers",
         "side",
@@ -91,13 +52,13 @@ async fn writes(folder: &Folder, etcd: Option<&etcd::Etcd>, length: Duration) ->
         let (mut disk, mut ours, mut peer) = (Side::default(), Side::default(), Side::default());
         let mut grouped = Rounds::default();
         for round in 0..ROUNDS {
-            disk.take(disk::append(&folder.0, writers, length)?);
-            let file = folder.0.join(format!("ours-{writers}-{round}.redb"));
+            disk.take(disk::append(folder, writers, length)?);
+            let file = folder.join(format!("ours-{writers}-{round}.redb"));
             let (done, group) = ours::writes(&file, writers, length).await?;
             ours.take(done);
             grouped.push(group);
             if let Some(etcd) = etcd {
-                peer.take(etcd.writes(writers, length).await?);
+                peer.take(etcd.writes(Write::Update, writers, length).await?);
             }
         }
         let group = format!("{:.1}", grouped.median());
@@ -125,14 +86,14 @@ async fn writes(folder: &Folder, etcd: Option<&etcd::Etcd>, length: Duration) ->
     Ok(())
 }
 
-async fn watches(folder: &Folder, etcd: Option<&etcd::Etcd>, length: Duration) -> Result<()> {
+async fn watches(folder: &Folder, etcd: Option<&Etcd>, length: Duration) -> Result<()> {
     let mut all = table(&["side", "events delivered", "p50 ms", "p99 ms"]);
     let (mut ours, mut peer) = (Samples::default(), Samples::default());
     for round in 0..ROUNDS {
-        let file = folder.0.join(format!("watch-{round}.redb"));
-        ours.extend(ours::watches(&file, WATCHERS, length).await?);
+        let file = folder.join(format!("watch-{round}.redb"));
+        ours.extend(ours::watches(&file, WATCHERS, length, BEAT).await?);
         if let Some(etcd) = etcd {
-            peer.extend(etcd.watches(WATCHERS, length).await?);
+            peer.extend(etcd.watches(WATCHERS, length, BEAT).await?);
         }
     }
     for (name, mut side) in [("ours", ours), ("etcd", peer)] {
@@ -145,22 +106,6 @@ async fn watches(folder: &Folder, etcd: Option<&etcd::Etcd>, length: Duration) -
             ]);
         }
     }
-    println!("From a put to each of {WATCHERS} watchers, one put every 10 ms\n\n{all}");
+    println!("From a put to each of {WATCHERS} watchers, one put every {BEAT:?}\n\n{all}");
     Ok(())
-}
-
-/// A value that carries the time since the process began to measure.
-fn stamped(since: tokio::time::Instant) -> Vec<u8> {
-    let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let mut value = vec![0; VALUE];
-    value[..8].copy_from_slice(&micros.to_be_bytes());
-    value
-}
-
-/// How long ago a value was stamped.
-fn age(value: &[u8], since: tokio::time::Instant) -> Duration {
-    let mut micros = [0; 8];
-    micros.copy_from_slice(&value[..8]);
-    let then = Duration::from_micros(u64::from_be_bytes(micros));
-    since.elapsed().saturating_sub(then)
 }

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use cedge_benches::Samples;
+use cedge_benches::load::{Round, VALUE, age, rate, stamped};
 use cedge_store::{Options, Store, Txn};
 use tokio::time::Instant;
-
-use crate::disk::rate;
-use crate::{Round, VALUE, age, stamped};
 
 /// Writers that each replace their own key. Also tells how many writes share a sync.
 pub(crate) async fn writes(file: &Path, writers: usize, length: Duration) -> Result<(Round, f64)> {
@@ -46,7 +44,12 @@ pub(crate) async fn writes(file: &Path, writers: usize, length: Duration) -> Res
 }
 
 /// Watchers of one prefix; tells how old each change was when each watcher had it.
-pub(crate) async fn watches(file: &Path, watchers: usize, length: Duration) -> Result<Samples> {
+pub(crate) async fn watches(
+    file: &Path,
+    watchers: usize,
+    length: Duration,
+    beat: Duration,
+) -> Result<Samples> {
     let store = Store::open(file, Options::default())?;
     let begun = Instant::now();
     let mut tasks = Vec::with_capacity(watchers);
@@ -62,7 +65,7 @@ pub(crate) async fn watches(file: &Path, watchers: usize, length: Duration) -> R
             ages
         }));
     }
-    let mut beat = tokio::time::interval(Duration::from_millis(10));
+    let mut beat = tokio::time::interval(beat);
     let mut puts = 0;
     while begun.elapsed() < length {
         beat.tick().await;

@@ -1,98 +1,98 @@
 //! The few messages of etcd's gRPC API that are needed, with the field numbers of its `rpc.proto` and `kv.proto`.
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Header {
+pub(super) struct Header {
     #[prost(int64, tag = "3")]
-    pub(crate) revision: i64,
+    pub(super) revision: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Put {
+pub(super) struct Put {
     #[prost(bytes = "vec", tag = "1")]
-    pub(crate) key: Vec<u8>,
+    pub(super) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) value: Vec<u8>,
+    pub(super) value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Operation {
+pub(super) struct Operation {
     #[prost(message, optional, tag = "2")]
-    pub(crate) put: Option<Put>,
+    pub(super) put: Option<Put>,
 }
 
 /// Equal (0) is the only comparison that is used.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Compare {
+pub(super) struct Compare {
     #[prost(int32, tag = "2")]
-    pub(crate) target: i32,
+    pub(super) target: i32,
     #[prost(bytes = "vec", tag = "3")]
-    pub(crate) key: Vec<u8>,
+    pub(super) key: Vec<u8>,
     #[prost(oneof = "Wanted", tags = "6")]
-    pub(crate) wanted: Option<Wanted>,
+    pub(super) wanted: Option<Wanted>,
 }
 
 /// A oneof, so that zero (absent) is sent too.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(crate) enum Wanted {
+pub(super) enum Wanted {
     #[prost(int64, tag = "6")]
     ModRevision(i64),
 }
 
 /// The comparison looks at the revision that wrote the key.
-pub(crate) const TARGET_MOD: i32 = 2;
+pub(super) const TARGET_MOD: i32 = 2;
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Txn {
+pub(super) struct Txn {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) compare: Vec<Compare>,
+    pub(super) compare: Vec<Compare>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) success: Vec<Operation>,
+    pub(super) success: Vec<Operation>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct TxnAnswer {
+pub(super) struct TxnAnswer {
     #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
+    pub(super) header: Option<Header>,
     #[prost(bool, tag = "2")]
-    pub(crate) succeeded: bool,
+    pub(super) succeeded: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PutAnswer {
+pub(super) struct PutAnswer {
     #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
+    pub(super) header: Option<Header>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct WatchCreate {
+pub(super) struct WatchCreate {
     #[prost(bytes = "vec", tag = "1")]
-    pub(crate) key: Vec<u8>,
+    pub(super) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) range_end: Vec<u8>,
+    pub(super) range_end: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Watch {
+pub(super) struct Watch {
     #[prost(message, optional, tag = "1")]
-    pub(crate) create: Option<WatchCreate>,
+    pub(super) create: Option<WatchCreate>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct KeyValue {
+pub(super) struct KeyValue {
     #[prost(bytes = "vec", tag = "5")]
-    pub(crate) value: Vec<u8>,
+    pub(super) value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Event {
+pub(super) struct Event {
     #[prost(message, optional, tag = "2")]
-    pub(crate) kv: Option<KeyValue>,
+    pub(super) kv: Option<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct WatchAnswer {
+pub(super) struct WatchAnswer {
     #[prost(bool, tag = "3")]
-    pub(crate) created: bool,
+    pub(super) created: bool,
     #[prost(message, repeated, tag = "11")]
-    pub(crate) events: Vec<Event>,
+    pub(super) events: Vec<Event>,
 }

@@ -8,12 +8,16 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::{Round, VALUE};
+use crate::load::{Round, VALUE, rate};
 
 /// What a record costs beside its value: key, header.
 const AROUND: usize = 76;
 
-pub(crate) fn append(folder: &Path, group: usize, length: Duration) -> Result<Round> {
+/// Appends groups of records for so long, each group with a sync of its own.
+///
+/// # Errors
+/// What the disk says.
+pub fn append(folder: &Path, group: usize, length: Duration) -> Result<Round> {
     let mut file = File::create(folder.join("append"))?;
     let records = vec![7; (VALUE + AROUND) * group];
     let mut round = Round::default();
@@ -27,9 +31,4 @@ pub(crate) fn append(folder: &Path, group: usize, length: Duration) -> Result<Ro
     let writes = round.latency.len() * group;
     round.per_second = rate(writes, begun);
     Ok(round)
-}
-
-/// How many a second since then.
-pub(crate) fn rate(count: usize, since: Instant) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / since.elapsed().as_secs_f64()
 }

@@ -1,13 +1,15 @@
-//! etcd, one member on loopback, spoken to over gRPC.
+//! The peer: etcd, one member on loopback, spoken to over gRPC without TLS.
+
+mod proto;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use cedge_benches::Samples;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -17,9 +19,8 @@ use prost::Message;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::disk::rate;
-use crate::etcd_proto as proto;
-use crate::{Round, VALUE, age, stamped};
+use crate::Samples;
+use crate::load::{Round, VALUE, Write, age, rate, stamped};
 
 type Sender = http2::SendRequest<BoxBody<Bytes, std::convert::Infallible>>;
 
@@ -27,10 +28,13 @@ type Sender = http2::SendRequest<BoxBody<Bytes, std::convert::Infallible>>;
 const CONNECTIONS: usize = 4;
 
 /// A running etcd; killed with its owner.
-pub(crate) struct Etcd {
+#[derive(Debug)]
+pub struct Etcd {
     child: Child,
     port: u16,
     version: String,
+    /// Rounds of writes so far: each makes keys of its own.
+    rounds: AtomicU32,
 }
 
 impl Drop for Etcd {
@@ -42,7 +46,10 @@ impl Drop for Etcd {
 
 impl Etcd {
     /// `None` if there is no etcd on this machine.
-    pub(crate) async fn start(folder: &Path) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// When there is one that does not come up.
+    pub async fn start(folder: &Path) -> Result<Option<Self>> {
         let Ok(told) = Command::new("etcd").arg("--version").output() else {
             return Ok(None);
         };
@@ -71,18 +78,21 @@ impl Etcd {
             child,
             port,
             version,
+            rounds: AtomicU32::new(0),
         };
         etcd.wait().await?;
         Ok(Some(etcd))
     }
 
-    pub(crate) fn version(&self) -> &str {
+    /// What it calls itself.
+    #[must_use]
+    pub fn version(&self) -> &str {
         &self.version
     }
 
     async fn wait(&self) -> Result<()> {
-        for _ in 0..100 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        for _ in 0..5000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
             if let Ok(mut sender) = self.connect().await
                 && put(&mut sender, b"ready", vec![0; 8]).await.is_ok()
             {
@@ -115,17 +125,33 @@ impl Etcd {
         Ok(connections)
     }
 
-    pub(crate) async fn writes(&self, writers: usize, length: Duration) -> Result<Round> {
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writers that each make keys, or replace their own, by compare-and-swap.
+    ///
+    /// # Errors
+    /// What etcd says.
+    pub async fn writes(&self, kind: Write, writers: usize, length: Duration) -> Result<Round> {
         let connections = self.connections(writers).await?;
+        let round = self.rounds.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         let tasks: Vec<_> = (0..writers)
             .map(|writer| {
                 let mut sender = connections[writer % connections.len()].clone();
                 cedge_tasks::spawn("bench/writer", async move {
-                    let key = format!("/registry/pods/default/pod-{writer}").into_bytes();
+                    let mut key = format!("/registry/pods/default/pod-{writer}").into_bytes();
                     let mut at = put(&mut sender, &key, vec![1; VALUE]).await?;
                     let mut latency = Samples::default();
                     while begun.elapsed() < length {
+                        if kind == Write::Create {
+                            at = 0;
+                            key = format!("/registry/pods/{round}/{writer}/{}", latency.len())
+                                .into_bytes();
+                        }
                         let asked = Instant::now();
                         at = swap(&mut sender, &key, at).await?;
                         latency.push(asked.elapsed());
@@ -142,7 +168,16 @@ impl Etcd {
         Ok(round)
     }
 
-    pub(crate) async fn watches(&self, watchers: usize, length: Duration) -> Result<Samples> {
+    /// Watchers of one prefix, one put every `beat`; tells how old each change was when each watcher had it.
+    ///
+    /// # Errors
+    /// What etcd says.
+    pub async fn watches(
+        &self,
+        watchers: usize,
+        length: Duration,
+        beat: Duration,
+    ) -> Result<Samples> {
         let connections = self.connections(watchers).await?;
         let begun = Instant::now();
         let ready = Arc::new(Semaphore::new(0));
@@ -158,7 +193,7 @@ impl Etcd {
         let all = u32::try_from(watchers)?;
         ready.acquire_many(all).await?.forget();
         let mut sender = self.connect().await?;
-        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        let mut beat = tokio::time::interval(beat);
         let started = Instant::now();
         while started.elapsed() < length {
             beat.tick().await;
