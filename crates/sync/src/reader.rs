@@ -313,10 +313,16 @@ impl Reader {
     /// Drops a row by a decision of this end: what a former parent assigned was taken over. Not to be used while the
     /// writer is alive: it would bring it back.
     pub fn forget(&mut self, key: &Key) {
-        if let Some(row) = self.rows.remove(key) {
-            self.count(row.record.content, false);
-            self.journal.record(key, None, false);
-        }
+        let Some(row) = self.rows.remove(key) else {
+            return;
+        };
+        self.count(row.record.content, false);
+        self.journal.record(key, None, false);
+        // What is not there can neither be lost, nor settle, nor be on its way.
+        self.settling.keys.remove(key);
+        self.forget_incoming(key);
+        let marked = self.regressed.remove(key).is_some();
+        self.events.noticed |= marked || row.record.held.is_some();
     }
 
     /// The durable record of a key.

@@ -314,6 +314,28 @@ fn a_parent_from_the_past_deletes_nothing_and_rolls_nothing_back() {
 }
 
 #[test]
+fn what_was_forgotten_is_not_missed_by_its_writer() {
+    let mut pair = Pair::new(RETAIN, 7);
+    pair.connect();
+    for key in ["a", "b"] {
+        pair.put(key, "1");
+    }
+    pair.writer = writer(RETAIN, 8);
+    pair.connect();
+    assert_eq!(pair.reader.regressed().len(), 2);
+    drop(pair.reader.take_events());
+    pair.reader.forget(&Key::from("a"));
+    let left: Vec<String> = pair
+        .reader
+        .regressed()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(left, ["b"]);
+    assert!(pair.reader.take_events().noticed, "users are told");
+}
+
+#[test]
 fn an_empty_parent_with_the_same_name_that_states_the_old_is_not_believed() {
     let mut pair = Pair::new(RETAIN, 7);
     pair.connect();

@@ -1,10 +1,15 @@
 //! The tables of a link, as propagation wants them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cedge_link::{Delivery, Reader, TableError, Writer};
 use cedge_propagation::ports::{Change, Incoming, Outgoing, PortError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+
+/// After a disk refused.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// A table that this cluster writes.
 #[derive(Debug, Clone)]
@@ -26,11 +31,18 @@ fn refused(table: &'static str, key: &str, cause: &TableError) -> PortError {
     }
 }
 
-/// Keys that the parent lost and that are still held here: what was forgotten since the last comparison is not.
-pub(crate) fn lost_by_parent(missions: &Reader) -> Vec<String> {
-    let mut lost = missions.regressed();
-    lost.retain(|key| missions.get(key).ok().flatten().is_some());
-    lost
+/// Tells `due` the key of every change of a table, as long as it lives. A disk that refuses to note that a change is done
+/// (it is full, say) keeps nobody from the next one: the table itself stores it as soon as it can.
+pub(crate) async fn listen(table: impl Incoming, due: impl Fn(&str)) {
+    loop {
+        let change = table.next().await;
+        let (Change::Put { key, version, .. } | Change::Removed { key, version }) = &change;
+        due(key);
+        if let Err(error) = table.done(key, *version).await {
+            tracing::warn!(%error, "what a peer said may come again");
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
 }
 
 impl Outgoing for Out {
@@ -84,7 +96,7 @@ impl Incoming for In {
     }
 
     fn regressed(&self) -> Vec<String> {
-        lost_by_parent(&self.0)
+        self.0.regressed()
     }
 
     fn next(&self) -> BoxFuture<'_, Change> {
@@ -129,3 +141,6 @@ impl Incoming for In {
         self.0.again(key);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,7 +225,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
         tasks: tasks.clone(),
     };
     uplinks.start()?;
-    let topology = publish_topology(&config, &hub, &slot, &around, &tasks);
+    let topology = {
+        let (own, hub, slot) = (config.authority.id(), hub.clone(), slot.clone());
+        let told = around.clone();
+        publish_topology(&around, &tasks, move || compute(&own, &hub, &slot, &told))
+    };
     let propagation = cedge_propagation::run(
         config.client.clone(),
         config.data_dir.clone(),
@@ -400,23 +404,19 @@ impl Uplinks {
     }
 }
 
-/// Tells propagation who is in the tree, whenever that changes.
+/// Tells propagation who is in the tree, whenever that changes. What changes while the first answer is computed is
+/// not missed.
 fn publish_topology(
-    config: &Config,
-    hub: &Hub,
-    uplink: &Arc<watch::Sender<Option<Running>>>,
     around: &Around,
     tasks: &Group,
+    compute: impl Fn() -> Topology + Send + 'static,
 ) -> watch::Receiver<Arc<Topology>> {
-    let own = config.authority.id();
-    let (published, topology) = watch::channel(Arc::new(compute(&own, hub, uplink, around)));
-    let (hub, uplink, around) = (hub.clone(), uplink.clone(), around.clone());
+    let mut news = around.news();
+    let (published, topology) = watch::channel(Arc::new(compute()));
     let shutdown = tasks.shutdown().clone();
     tasks.spawn("tree/topology", async move {
-        let mut news = around.news();
         while let Some(Ok(())) = shutdown.or(news.changed()).await {
-            news.borrow_and_update();
-            let now = compute(&own, &hub, &uplink, &around);
+            let now = compute();
             if !is_same(&published.borrow(), &now) {
                 published.send_replace(Arc::new(now));
             }
@@ -551,3 +551,6 @@ impl Hub {
         self.parts.around.changed();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedge_api::{Mission, marks};
+use cedge_api::{ClusterName, Mission, marks};
 use cedge_informer::Queue;
 use cedge_tasks::{Group, OnError, Trigger};
 use kube::{Api, Client, ResourceExt as _};
@@ -65,6 +65,36 @@ pub(super) fn start_triggers(
     });
 }
 
+/// The children whose reports are listened to, each with what ends it when it is dropped.
+#[derive(Debug)]
+struct Heard<T>(BTreeMap<ClusterName, (Arc<dyn Incoming>, T)>);
+
+impl<T> Default for Heard<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Heard<T> {
+    /// Ends what is not of these children, and answers whose reports are not listened to yet. A child with the name of
+    /// another has tables of its own: the name alone says nothing.
+    fn forget_others(
+        &mut self,
+        mut now: BTreeMap<ClusterName, Arc<dyn Incoming>>,
+    ) -> BTreeMap<ClusterName, Arc<dyn Incoming>> {
+        self.0.retain(|name, (reports, _)| {
+            now.get(name)
+                .is_some_and(|theirs| Arc::ptr_eq(reports, theirs))
+        });
+        now.retain(|name, _| !self.0.contains_key(name));
+        now
+    }
+
+    fn add(&mut self, name: ClusterName, reports: Arc<dyn Incoming>, until: T) {
+        self.0.insert(name, (reports, until));
+    }
+}
+
 /// Listens to whoever is in the tree now; a change of the tree makes every Mission due.
 async fn follow_topology(
     walk: Arc<Walk>,
@@ -72,20 +102,19 @@ async fn follow_topology(
     group: Group,
 ) -> Result<(), watch::error::RecvError> {
     let mut topology = walk.topology.clone();
-    let mut children: BTreeMap<String, Trigger> = BTreeMap::new();
+    let mut children: Heard<Trigger> = Heard::default();
     let mut parent: Option<(Arc<dyn Incoming>, Trigger)> = None;
     loop {
         let now = topology.borrow_and_update().clone();
-        children.retain(|name, _| now.children.keys().any(|n| n.as_str() == name));
-        for (name, child) in &now.children {
-            if !children.contains_key(name.as_str()) {
-                let (stop, shutdown) = group.shutdown().child();
-                children.insert(name.to_string(), stop);
-                let (walk, queue, reports) = (walk.clone(), queue.clone(), child.reports.clone());
-                group.spawn(format!("reports/{name}"), async move {
-                    shutdown.or(listen(walk, queue, reports)).await;
-                });
-            }
+        let reports = now.children.iter();
+        let reports = reports.map(|(name, child)| (name.clone(), child.reports.clone()));
+        for (name, reports) in children.forget_others(reports.collect()) {
+            let (stop, shutdown) = group.shutdown().child();
+            children.add(name.clone(), reports.clone(), stop);
+            let (walk, queue) = (walk.clone(), queue.clone());
+            group.spawn(format!("reports/{name}"), async move {
+                shutdown.or(listen(walk, queue, reports)).await;
+            });
         }
         let same = |a: &Option<(Arc<dyn Incoming>, _)>, b: &Option<Parent>| match (a, b) {
             (Some((a, _)), Some(b)) => Arc::ptr_eq(a, &b.missions),
@@ -131,3 +160,6 @@ async fn listen(walk: Arc<Walk>, queue: Queue<String>, reports: Arc<dyn Incoming
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ use cedge_link::{Reader, Session, Writer};
 use cedge_propagation::ports::{Incoming, Outgoing};
 use cedge_tasks::{Group, clock};
 
+use crate::ports::{In, listen};
+
 /// One child cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct ChildState {
@@ -70,7 +72,8 @@ impl Children {
         for table in [child.cluster.clone(), child.roster.clone()] {
             let (due, name, shutdown) = (self.due.clone(), name.clone(), tasks.shutdown().clone());
             tasks.spawn(format!("child/{name}/{}", table.spec().name), async move {
-                shutdown.or(listen(table, due, name)).await;
+                let told = |_: &str| due.add(name.clone());
+                shutdown.or(listen(In(table), told)).await;
             });
         }
         self.due.add(name);
@@ -107,20 +110,5 @@ impl Children {
         self.map
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-async fn listen(table: Reader, due: Queue<String>, name: String) {
-    loop {
-        let change = table.next_change().await;
-        let (key, version) = match &change {
-            cedge_link::Change::Put { key, version, .. }
-            | cedge_link::Change::Removed { key, version } => (key, *version),
-        };
-        due.add(name.clone());
-        if let Err(error) = table.done(key, version).await {
-            tracing::warn!(%error, child = name, "what a child said will come again");
-            return;
-        }
     }
 }

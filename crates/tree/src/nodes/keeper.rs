@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::{BY_NODE, MANAGER, NodeState, Nodes, api_writes, handover};
+use crate::ports::{In, listen};
 
 /// Kubernetes' own: a lease lasts 40 s and is renewed every 10 s while the link is up.
 const LEASE_SECONDS: u32 = 40;
@@ -42,7 +43,8 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
     ] {
         let (queue, shutdown, name) = (queue.clone(), tasks.shutdown().clone(), table.spec().name);
         tasks.spawn(format!("node/{}/{name}", node.name), async move {
-            shutdown.or(listen(table, queue, make)).await;
+            let told = |key: &str| queue.add(make(key));
+            shutdown.or(listen(In(table), told)).await;
         });
     }
     for item in node.tables.pod_status.iter() {
@@ -76,21 +78,6 @@ fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
     for cache in [&nodes.caches.config_maps, &nodes.caches.secrets] {
         let due = queue.clone();
         cache.subscribe(move |_| due.add(Due::Handover));
-    }
-}
-
-async fn listen(table: cedge_link::Reader, queue: Queue<Due>, make: fn(&str) -> Due) {
-    loop {
-        let change = table.next_change().await;
-        let (key, version) = match &change {
-            cedge_link::Change::Put { key, version, .. }
-            | cedge_link::Change::Removed { key, version } => (key, *version),
-        };
-        queue.add(make(key));
-        if let Err(error) = table.done(key, version).await {
-            tracing::warn!(%error, "what a node said will come again");
-            return;
-        }
     }
 }
 

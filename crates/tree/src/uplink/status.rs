@@ -15,12 +15,9 @@ use tokio::sync::watch;
 
 use super::Running;
 use crate::around::Around;
-use crate::ports::lost_by_parent;
 
 /// Changes within this time are written together.
 const GATHER: Duration = Duration::from_millis(200);
-/// While something is regressed, it is looked at again after this time.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Writes the status whenever it changes; lets a held batch go when somebody confirms it.
 pub(crate) async fn run(
@@ -54,8 +51,6 @@ pub(crate) async fn run(
             () = missions.changed() => {}
             _ = wake.changed() => {}
             _ = places.changed() => {}
-            // A table does not tell that something was forgotten here.
-            () = tokio::time::sleep(LOOK_AGAIN), if !status.regressed.is_empty() => {}
         }
         tokio::time::sleep(GATHER).await;
     }
@@ -97,7 +92,7 @@ fn status(
     let joined = &running.joined;
     let link = running.dialer.state().borrow().clone();
     let held = running.tables.missions.held();
-    let regressed = lost_by_parent(&running.tables.missions);
+    let regressed = running.tables.missions.regressed();
     let expires = joined.chain.first().and_then(|der| {
         let der = rustls::pki_types::CertificateDer::from(der.clone());
         cedge_pki::PeerCertificate::parse(&der)
