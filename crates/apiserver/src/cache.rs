@@ -28,6 +28,9 @@ use crate::status::{Error, Result};
 
 /// How long a read waits for a revision that is not there yet, as in Kubernetes.
 const REVISION_WAIT: Duration = Duration::from_secs(3);
+/// How long a read waits for what the store has already. On a machine that is short of everything (a site that boots
+/// after a power loss, with all its pods) this process may stand still for seconds, and timers run out meanwhile.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// All kinds.
 #[derive(Debug)]
@@ -98,8 +101,11 @@ impl Cache {
     }
 
     /// Waits until every write that was acknowledged before this call can be read.
+    ///
+    /// # Errors
+    /// The server cannot follow its own store.
     pub(crate) async fn fresh(&self) -> Result<()> {
-        self.reach(self.store.revision().get()).await
+        self.catch_up(self.store.revision().get()).await
     }
 
     /// Waits until a revision can be read.
@@ -107,18 +113,43 @@ impl Cache {
     /// # Errors
     /// It is not reached in time: it lies in the future.
     pub(crate) async fn reach(&self, revision: u64) -> Result<()> {
-        if self.revision() >= revision {
+        if self.wait_for(revision, REVISION_WAIT).await? {
             return Ok(());
+        }
+        let current = self.store.revision().get();
+        if revision <= current {
+            // Not the client is ahead, we are behind.
+            return self.catch_up(revision).await;
+        }
+        Err(Error::FromTheFuture {
+            wanted: revision,
+            current,
+        })
+    }
+
+    /// Waits for a revision that the store has.
+    async fn catch_up(&self, revision: u64) -> Result<()> {
+        if self.wait_for(revision, STALL_MAX).await? {
+            return Ok(());
+        }
+        let behind = revision.saturating_sub(self.revision());
+        tracing::error!(behind, "the watch cache does not follow the store");
+        Err(Error::Unavailable(
+            "the watch cache is behind the store; try again".into(),
+        ))
+    }
+
+    /// Whether a revision is reached within a time.
+    async fn wait_for(&self, revision: u64, limit: Duration) -> Result<bool> {
+        if self.revision() >= revision {
+            return Ok(true);
         }
         let mut applied = self.applied.subscribe();
         let reached = applied.wait_for(|now| *now >= revision);
-        match tokio::time::timeout(REVISION_WAIT, reached).await {
-            Ok(Ok(_)) => Ok(()),
+        match tokio::time::timeout(limit, reached).await {
+            Ok(Ok(_)) => Ok(true),
             Ok(Err(_)) => Err(Error::Unavailable("the server is shutting down".into())),
-            Err(_) => Err(Error::FromTheFuture {
-                wanted: revision,
-                current: self.revision(),
-            }),
+            Err(_) => Ok(false),
         }
     }
 
@@ -126,3 +157,6 @@ impl Cache {
         self.applied.send_replace(revision.get());
     }
 }
+
+#[cfg(test)]
+mod tests;

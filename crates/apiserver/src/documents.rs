@@ -1,6 +1,6 @@
 //! Discovery and OpenAPI: made when somebody asks, forgotten when nobody does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cedge_discovery::{Answer, Ask, Catalog, CustomResource, Document};
@@ -24,7 +24,14 @@ const IDLE: Duration = Duration::from_secs(120);
 /// The documents of what is served now.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    made: Mutex<Option<Arc<cedge_discovery::Documents>>>,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    documents: Option<Arc<cedge_discovery::Documents>>,
+    /// Counts how often what is served has changed: what was made before is not kept.
+    changes: u64,
 }
 
 // === impl Documents ===
@@ -32,7 +39,9 @@ pub(crate) struct Documents {
 impl Documents {
     /// What is served has changed.
     pub(crate) fn forget(&self) {
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut made = self.lock();
+        made.documents = None;
+        made.changes += 1;
     }
 
     pub(crate) async fn serve(
@@ -45,7 +54,7 @@ impl Documents {
             return Ok(paths());
         }
         api.cache.fresh().await?;
-        let documents = self.of(api)?;
+        let documents = self.of(api).await?;
         let header = |name: HeaderName| -> Option<String> {
             let values = parts.headers.get_all(name);
             let values: Vec<&str> = values.iter().filter_map(|v| v.to_str().ok()).collect();
@@ -71,23 +80,44 @@ impl Documents {
         }
     }
 
-    fn of(&self, api: &Arc<Api>) -> Result<Arc<cedge_discovery::Documents>> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(documents) = &*made {
-            return Ok(documents.clone());
+    /// What is there, or made now; never while a lock is held that the feed of the cache wants.
+    async fn of(&self, api: &Arc<Api>) -> Result<Arc<cedge_discovery::Documents>> {
+        loop {
+            let changes = {
+                let made = self.lock();
+                if let Some(documents) = &made.documents {
+                    return Ok(documents.clone());
+                }
+                made.changes
+            };
+            let served = api.clone();
+            let making = tokio::task::spawn_blocking(move || make(&served));
+            let documents = making.await.map_err(Error::internal)??;
+            let mut made = self.lock();
+            // A definition that came meanwhile may be missing.
+            if made.changes != changes {
+                continue;
+            }
+            made.documents = Some(documents.clone());
+            drop(made);
+            forget_when_idle(api, &documents);
+            return Ok(documents);
         }
-        let address = api
-            .config
-            .advertised
-            .map(|a| a.to_string())
-            .unwrap_or_default();
-        let catalog = Catalog::new(custom(api)?);
-        let documents = Arc::new(cedge_discovery::Documents::new(catalog, address));
-        *made = Some(documents.clone());
-        drop(made);
-        forget_when_idle(api, &documents);
-        Ok(documents)
     }
+
+    fn lock(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make(api: &Api) -> Result<Arc<cedge_discovery::Documents>> {
+    let address = api
+        .config
+        .advertised
+        .map(|a| a.to_string())
+        .unwrap_or_default();
+    let catalog = Catalog::new(custom(api)?);
+    Ok(Arc::new(cedge_discovery::Documents::new(catalog, address)))
 }
 
 /// Looks after documents until they are replaced or nobody uses them.

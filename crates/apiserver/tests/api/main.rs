@@ -15,6 +15,7 @@ mod access;
 mod clients;
 mod custom;
 mod delete;
+mod killed;
 mod kubectl;
 mod lists;
 mod nodes;

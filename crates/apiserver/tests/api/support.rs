@@ -16,7 +16,7 @@ pub(crate) struct Server {
     pub(crate) api: ApiServer,
     pub(crate) store: Store,
     _stop: Trigger,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// An answer as a whole.
@@ -33,7 +33,11 @@ pub(crate) async fn start() -> Server {
 }
 
 pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
-    let dir = tempfile::tempdir().unwrap();
+    start_in(tempfile::tempdir().unwrap(), change).await
+}
+
+/// Starts a server on what a folder holds.
+pub(crate) async fn start_in(dir: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Server {
     let store = Store::open(dir.path().join("store"), Options::default()).unwrap();
     let tokens =
         ServiceAccountTokens::of_key(Arc::new(Key::generate()), "https://kubernetes.default.svc");
@@ -46,13 +50,20 @@ pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
         api,
         store,
         _stop: stop,
-        _dir: dir,
+        dir,
     }
 }
 
 // === impl Server ===
 
 impl Server {
+    /// What a `kill -9` leaves: the file as it is on the disk, in a folder of its own.
+    pub(crate) fn killed(self) -> tempfile::TempDir {
+        let left = tempfile::tempdir().unwrap();
+        std::fs::copy(self.dir.path().join("store"), left.path().join("store")).unwrap();
+        left
+    }
+
     /// A request of the administrator.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
         self.ask_as("admin", &["system:masters"], method, path, &[], body)
