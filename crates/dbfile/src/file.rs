@@ -14,28 +14,40 @@ use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
 /// Where a database lives. Opened anew after a failure.
-pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
+pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Whether there is one.
+    ///
+    /// # Errors
+    /// The disk.
     fn exists(&self) -> io::Result<bool>;
 
     /// Opens the one that there is.
+    ///
+    /// # Errors
+    /// The disk; it is open already.
     fn open(&self) -> Result<Allocated, redb::Error>;
 
     /// Begins a new one, which nobody sees before [`Disk::keep`]: a crash while the engine writes its first pages
     /// would leave a file that is neither empty nor a database.
+    ///
+    /// # Errors
+    /// The disk.
     fn create(&self) -> Result<Allocated, redb::Error>;
 
     /// Makes the new one, complete by now, the one that there is; unless another was quicker.
+    ///
+    /// # Errors
+    /// The disk.
     fn keep(&self) -> io::Result<()>;
 }
 
 /// A file of the file system.
 #[derive(Debug)]
-pub(crate) struct OnDisk(pub(crate) PathBuf);
+pub struct OnDisk(pub PathBuf);
 
 /// A database with its space allocated ahead.
 #[derive(Debug)]
-pub(crate) struct Allocated {
+pub struct Allocated {
     inner: Box<dyn StorageBackend>,
     /// The same open file, for what the engine's own backend does not offer; none if it is not a file.
     file: Option<File>,
@@ -128,11 +140,10 @@ impl Allocated {
             file: Some(file),
         })
     }
-}
 
-#[cfg(test)]
-impl Allocated {
-    pub(crate) fn elsewhere(inner: impl StorageBackend) -> Self {
+    /// What is not a file, such as a disk that loses power in a test.
+    #[must_use]
+    pub fn elsewhere(inner: impl StorageBackend) -> Self {
         Self {
             inner: Box::new(inner),
             file: None,

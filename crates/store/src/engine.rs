@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use cedge_dbfile::{Allocated, Disk, OnDisk};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, WriteTransaction};
 
 use crate::apply::Tables;
 use crate::error::{OpenError, ReadError, WriteError};
-use crate::file::{Allocated, Disk, OnDisk};
 use crate::tables::{FORMAT, INDEX, LOG, meta, newest};
 
 /// How many revisions are reserved at once. One durable commit in so many makes the mark move; a crash skips at most
@@ -73,11 +73,8 @@ impl Engine {
         cache_bytes: usize,
     ) -> Result<(Self, Opened), OpenError> {
         let refused = |e| refusal(path, e);
-        if !disk.exists().map_err(|e| refused(e.into()))? {
-            create(&*disk, cache_bytes).map_err(refused)?;
-        }
-        let database =
-            open_database(disk.open().map_err(refused)?, cache_bytes).map_err(refused)?;
+        let start = |file| open_database(file, cache_bytes);
+        let database = cedge_dbfile::open(&*disk, start, fill).map_err(refused)?;
         let opened = begin(&database)
             .map_err(refused)?
             .map_err(|found| OpenError::Format {
@@ -209,9 +206,8 @@ fn begin(database: &Database) -> Result<Result<Opened, u64>, redb::Error> {
     Ok(Ok(opened))
 }
 
-/// Makes a store without any history.
-fn create(disk: &dyn Disk, cache_bytes: usize) -> Result<(), redb::Error> {
-    let database = open_database(disk.create()?, cache_bytes)?;
+/// What a store without any history holds.
+fn fill(database: &Database) -> Result<(), redb::Error> {
     let txn = database.begin_write()?;
     let mut tables = Tables::open(&txn)?;
     let [high, low] = meta::LINEAGE;
@@ -221,9 +217,7 @@ fn create(disk: &dyn Disk, cache_bytes: usize) -> Result<(), redb::Error> {
     tables.set(high, rand::random())?;
     tables.set(low, rand::random())?;
     drop(tables);
-    txn.commit()?;
-    drop(database);
-    Ok(disk.keep()?)
+    Ok(txn.commit()?)
 }
 
 fn look(database: &Database) -> Result<Reopened, redb::Error> {

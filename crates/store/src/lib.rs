@@ -41,7 +41,6 @@ mod apply;
 mod compaction;
 mod engine;
 mod error;
-mod file;
 mod options;
 mod stats;
 mod store;

@@ -25,7 +25,9 @@ const LEVELS: &[(&str, &[&str])] = &[
     ),
     (
         "tools",
-        &["tasks", "pki", "serving", "store", "informer", "link"],
+        &[
+            "tasks", "dbfile", "pki", "serving", "store", "informer", "link",
+        ],
     ),
     (
         "workers",
@@ -75,6 +77,12 @@ const WITHIN: &[(&str, &str, &str)] = &[
     ("serving", "tasks", "every tool spawns through tasks"),
     ("serving", "pki", "certificates become identities"),
     ("store", "tasks", "every tool spawns through tasks"),
+    (
+        "store",
+        "dbfile",
+        "a store is a file that is whole or not there",
+    ),
+    ("link", "dbfile", "so are the tables of links"),
     ("informer", "tasks", "every tool spawns through tasks"),
     ("link", "tasks", "every tool spawns through tasks"),
     ("link", "pki", "TLS with pinned identities"),

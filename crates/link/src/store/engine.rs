@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cedge_api::ClusterId;
+use cedge_dbfile::OnDisk;
 use cedge_sync::{Hash, Key, Meta, Record, Save};
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _};
 
@@ -53,10 +54,16 @@ impl Engine {
             path: shown.clone(),
             cause,
         };
-        let database = redb::Builder::new()
-            .set_cache_size(cache_size)
-            .create(path)
-            .map_err(|e| file(e.into()))?;
+        let start = |file| -> Result<Database, Boxed> {
+            let mut builder = redb::Builder::new();
+            Ok(builder
+                .set_cache_size(cache_size)
+                .create_with_backend(file)?)
+        };
+        let disk = OnDisk(path.to_owned());
+        let fill = |database: &Database| prepare(database).map(drop);
+        let database = cedge_dbfile::open(&disk, start, fill).map_err(file)?;
+        // A later version may have added tables.
         let found = prepare(&database).map_err(file)?;
         if found > FORMAT {
             return Err(OpenError::Format {

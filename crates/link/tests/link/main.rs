@@ -8,6 +8,7 @@
     reason = "a test: it may stop where it stands"
 )]
 
+mod creating;
 mod joining;
 mod lifetime;
 mod relay;

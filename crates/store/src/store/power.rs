@@ -6,12 +6,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use cedge_dbfile::{Allocated, Disk};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use redb::StorageBackend;
 
 use super::*;
-use crate::file::{Allocated, Disk};
 use crate::types::Durability;
 
 const LIVES: usize = 60;
