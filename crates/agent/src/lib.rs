@@ -111,7 +111,7 @@ pub async fn run(
         pods::follow(Arc::clone(&pods), Arc::clone(&tables.pods))
     });
     shutdown.wait().await;
-    tasks.wait(Duration::from_secs(5)).await;
+    tasks.wait(Duration::from_secs(2)).await;
     Ok(())
 }
 

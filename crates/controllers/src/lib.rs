@@ -41,17 +41,18 @@ pub use config::{Config, Controller, UnknownController};
 use context::Context;
 
 /// How long running reconcilers get at shutdown.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the chosen controllers until `shutdown`.
 pub async fn run(client: Client, config: Config, shutdown: Shutdown) {
-    let group = Group::new(shutdown.clone());
+    let group = Group::new(shutdown);
     let informers = Informers::new(client.clone(), group.clone());
-    run_with(client, informers, config, group).await;
-    shutdown.wait().await;
+    run_with(client, informers, config, group.clone()).await;
+    group.wait(DRAIN).await;
 }
 
-/// As [`run`], with informers that are shared with others, and tasks in the caller's group.
+/// As [`run`], with informers that are shared with others, and tasks in the caller's group, which the caller waits for:
+/// this may be one of them.
 pub async fn run_with(client: Client, informers: Informers, config: Config, group: Group) {
     let shutdown = group.shutdown().clone();
     let ctx = Context {
@@ -65,7 +66,6 @@ pub async fn run_with(client: Client, informers: Informers, config: Config, grou
         start(controller, &ctx);
     }
     shutdown.wait().await;
-    group.wait(DRAIN).await;
 }
 
 fn start(controller: Controller, ctx: &Context) {
@@ -84,5 +84,25 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::PodGc => pod_gc::start(ctx),
         Controller::TtlAfterFinished => ttl::start(ctx),
         Controller::EndpointSlice => endpoints::start(ctx),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn controllers_that_share_a_group_end_with_it_at_once() {
+        let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, std::io::Error>>()
+        });
+        let client = Client::new(nobody, "default");
+        let (stop, shutdown) = cedge_tasks::shutdown();
+        let group = Group::new(shutdown);
+        let informers = Informers::new(client.clone(), group.clone());
+        let running = run_with(client, informers, Config::default(), group.clone());
+        group.spawn("controllers", running);
+        stop.ask();
+        assert!(group.wait(Duration::from_secs(1)).await);
     }
 }

@@ -24,7 +24,8 @@ pub struct Limits {
     pub buffer: usize,
     /// Concurrent requests on one HTTP/2 connection; a client with more informers than that opens a second one.
     pub streams: u32,
-    /// How long requests in flight may go on when the server stops.
+    /// How long requests in flight may go on when the server stops. Watches end by themselves then; a site that is
+    /// restarted should be back within seconds.
     pub drain: Duration,
 }
 
@@ -39,7 +40,7 @@ impl Default for Limits {
             ping_timeout: Duration::from_secs(20),
             buffer: 16 * 1024,
             streams: 250,
-            drain: Duration::from_secs(10),
+            drain: Duration::from_millis(1500),
         }
     }
 }
