@@ -16,7 +16,7 @@ use cedge_pki::{
     Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
 };
 use cedge_store::Store;
-use cedge_tasks::{Backoff, Group, OnError, Shutdown, clock};
+use cedge_tasks::{Backoff, Group, OnError, Ready, Shutdown, clock};
 use cedge_tree::Tree;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -27,8 +27,8 @@ pub(crate) use node::{TOKEN_SECRET, local_grant};
 use wires::InProcess;
 pub(crate) use wires::OverNetwork;
 
-/// How long everything may take to stop politely.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long everything may take to stop politely: requests in flight get 1.5 s of it, everything else ends at once.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// The issuer of service account tokens, as in Kubernetes' own default.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -55,6 +55,10 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     let tree: Arc<OnceLock<Tree>> = Arc::default();
     let registry = cedge_apiserver::SharedRegistry::default();
     let api = start_api(&config, &store, &registry, &tree, api_address, &tasks).await?;
+    let tree_ready = config
+        .runs(Module::Tree)
+        .then(|| api.readiness().part("tree"));
+    tell_when_ready(&api, &tasks);
     let credential = authority.server_credential(config.hosts(), clock::now())?;
     let credential = LiveCredential::new(&credential);
     write_kubeconfig(dir, &authority, &config, api_address)?;
@@ -83,6 +87,7 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
                 credential,
                 hub_listener,
                 tree,
+                tree_ready,
                 group,
             )
             .await;
@@ -93,8 +98,23 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     }
     shutdown.wait().await;
     tracing::info!("stopping");
-    tasks.wait(STOP_LIMIT).await;
+    if !tasks.wait(STOP_LIMIT).await {
+        tracing::warn!("not everything ended in time");
+    }
+    api.stopped().await;
+    // The next start need not look at the file then, and no revision is skipped.
+    store.close().await;
     Ok(())
+}
+
+/// Ready is who takes whatever may be applied: Missions as well, where there is a tree.
+fn tell_when_ready(api: &ApiServer, tasks: &Group) {
+    let (readiness, shutdown) = (api.readiness().clone(), tasks.shutdown().clone());
+    tasks.spawn("ready", async move {
+        if shutdown.or(readiness.wait()).await.is_some() {
+            tracing::info!("ready");
+        }
+    });
 }
 
 fn open_store(dir: &Path) -> anyhow::Result<Store> {
@@ -237,6 +257,7 @@ async fn keep_tree(
     credential: Arc<LiveCredential>,
     listener: tokio::net::TcpListener,
     place: Arc<OnceLock<Tree>>,
+    ready: Option<Ready>,
     tasks: Group,
 ) {
     let shutdown = tasks.shutdown().clone();
@@ -268,6 +289,7 @@ async fn keep_tree(
         }
     };
     let _ = place.set(tree.clone());
+    drop(ready);
     keep_joining(&config, &authority, &tasks);
     cedge_tree::port::serve(tree, listener, authority, credential, shutdown).await;
 }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use cedge_api::{SYSTEM_NAMESPACE, TREE_MANAGER, custom_resource_definitions};
+use cedge_api::{GROUP, SYSTEM_NAMESPACE, TREE_MANAGER, VERSION, custom_resource_definitions};
+use cedge_tasks::Backoff;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
@@ -28,8 +29,8 @@ pub enum Error {
         #[source]
         cause: kube::Error,
     },
-    /// A definition was taken but is not served.
-    #[error("definition {what} is not established after {} s; `kubectl describe crd {what}` says why", ESTABLISH_LIMIT.as_secs())]
+    /// A definition was taken but is not served, or discovery and OpenAPI do not tell of it.
+    #[error("definition {what} is not established and served after {} s; `kubectl describe crd {what}` says why", ESTABLISH_LIMIT.as_secs())]
     NotEstablished {
         /// Which definition.
         what: String,
@@ -81,7 +82,51 @@ pub async fn install(client: &Client) -> Result<(), Error> {
             Ok(Err(_)) | Err(_) => return Err(Error::NotEstablished { what }),
         }
     }
-    Ok(())
+    until_served(client).await
+}
+
+/// Waits until discovery and OpenAPI tell of every kind of ours, which an API may do some time after it takes objects:
+/// kubectl refuses a Mission until then.
+async fn until_served(client: &Client) -> Result<(), Error> {
+    let mut delay = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+    let served = async {
+        loop {
+            match missing(client).await {
+                Ok(None) => return,
+                Ok(Some(what)) => tracing::debug!(what, "not in discovery and OpenAPI yet"),
+                Err(error) => tracing::debug!(%error, "discovery does not answer yet"),
+            }
+            tokio::time::sleep(delay.next_delay()).await;
+        }
+    };
+    if tokio::time::timeout(ESTABLISH_LIMIT, served).await.is_ok() {
+        return Ok(());
+    }
+    let what = missing(client).await.ok().flatten();
+    Err(Error::NotEstablished {
+        what: what.unwrap_or_else(|| GROUP.to_owned()),
+    })
+}
+
+/// A definition of ours of which discovery or OpenAPI does not tell.
+async fn missing(client: &Client) -> Result<Option<String>, kube::Error> {
+    let discovery = text(client, &format!("/apis/{GROUP}/{VERSION}")).await?;
+    let schemas = text(client, &format!("/openapi/v3/apis/{GROUP}/{VERSION}")).await?;
+    let told = custom_resource_definitions()
+        .into_iter()
+        .find(|definition| {
+            let names = &definition.spec.names;
+            !discovery.contains(&format!("\"{}\"", names.plural))
+                || !schemas.contains(&format!("\"{}\"", names.kind))
+        });
+    Ok(told.map(|definition| definition.name_any()))
+}
+
+async fn text(client: &Client, path: &str) -> Result<String, kube::Error> {
+    let request = http::Request::get(path).body(Vec::new());
+    client
+        .request_text(request.map_err(kube::Error::HttpError)?)
+        .await
 }
 
 /// Gives callers from above the rights of `role`, unless this site has decided otherwise: what is bound already stays.

@@ -92,6 +92,8 @@ async fn health_can_be_told_in_full() {
             .unwrap()
             .contains("[-]controllers failed")
     );
+    assert_eq!(server.get("/readyz?exclude=controllers").await.code, 200);
+    assert_eq!(server.get("/readyz?exclude=others").await.code, 500);
     drop(part);
     assert_eq!(server.get("/readyz").await.code, 200);
 }
