@@ -63,6 +63,7 @@ pub(crate) async fn run(
         advertise: args.advertise,
         proxy: args.proxy,
         silence: Duration::from_secs(45),
+        node_grace: cedge_tree::NODE_GRACE,
         parent_role: args.parent_role,
     };
     let listener = cedge_serving::bind(listen)
@@ -82,6 +83,7 @@ pub(crate) async fn run(
             flavor,
             parent_role: settings_of_hub.parent_role.clone(),
             silence: settings_of_hub.silence,
+            node_grace: settings_of_hub.node_grace,
             hub: listener.local_addr()?,
         },
         shutdown.clone(),

@@ -174,6 +174,10 @@ pub(crate) struct ServerArgs {
     /// Seconds of silence after which a link is given up [default: 45].
     #[arg(long, value_name = "SECONDS")]
     pub(crate) silence_seconds: Option<u64>,
+    /// Seconds without a word, or without a link, after which a node counts as lost and its pods may run elsewhere
+    /// [default: 10].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) node_grace_seconds: Option<u64>,
     /// ClusterRole of callers from above, until somebody here binds another [default: cluster-admin].
     #[arg(long, value_name = "ROLE")]
     pub(crate) parent_role: Option<String>,

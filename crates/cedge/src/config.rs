@@ -28,6 +28,7 @@ struct File {
     advertise: Vec<String>,
     proxy: Option<String>,
     silence_seconds: Option<u64>,
+    node_grace_seconds: Option<u64>,
     parent_role: Option<String>,
 }
 
@@ -42,7 +43,7 @@ const KEYS: &[&str] = &[
     "advertise",
     "proxy",
     "silenceSeconds",
-    "parentRole",
+    "nodeGraceSeconds",
     "parentRole",
 ];
 
@@ -59,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) advertise: Vec<String>,
     pub(crate) proxy: Option<String>,
     pub(crate) silence: Duration,
+    pub(crate) node_grace: Duration,
     pub(crate) parent_role: String,
 }
 
@@ -151,6 +153,14 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
         (5..=86_400).contains(&silence),
         "--silence-seconds {silence}: between 5 and 86400"
     );
+    let node_grace = args
+        .node_grace_seconds
+        .or(file.node_grace_seconds)
+        .unwrap_or(cedge_tree::NODE_GRACE.as_secs());
+    anyhow::ensure!(
+        (3..=86_400).contains(&node_grace),
+        "--node-grace-seconds {node_grace}: between 3 and 86400"
+    );
     let labels = args.labels.or(file.labels).unwrap_or_default();
     for (key, value) in &labels {
         check_label(key, value)?;
@@ -177,6 +187,7 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
         },
         proxy: args.proxy.or(file.proxy),
         silence: Duration::from_secs(silence),
+        node_grace: Duration::from_secs(node_grace),
         parent_role: args
             .parent_role
             .or(file.parent_role)

@@ -196,9 +196,12 @@ fn start_workers(
     let client = api.client("system:kube-controller-manager", ["system:masters"]);
     let informers = Informers::new(client.clone(), tasks.clone());
     if config.runs(Module::Controllers) {
+        let defaults = cedge_controllers::Config::default();
         let settings = cedge_controllers::Config {
             cluster_ca: Some(authority.certificate_pem()),
-            ..cedge_controllers::Config::default()
+            // The hub sees sooner than a lease runs out that a node is lost; a longer grace counts for both.
+            node_grace: defaults.node_grace.max(config.node_grace),
+            ..defaults
         };
         let running =
             cedge_controllers::run_with(client.clone(), informers.clone(), settings, tasks.clone());
@@ -362,6 +365,7 @@ async fn start_tree(
             flavor: "embedded".to_owned(),
             parent_role: config.parent_role.clone(),
             silence: config.silence,
+            node_grace: config.node_grace,
             hub,
         },
         tasks.shutdown().clone(),

@@ -7,7 +7,9 @@ mod chain;
 mod folder;
 mod kubectl;
 mod look;
+mod machine;
 pub mod manifest;
+mod processes;
 mod site;
 mod wait;
 mod wire;
@@ -16,8 +18,10 @@ pub use chain::Chain;
 pub use folder::Folder;
 pub use kubectl::{Ran, kubectl};
 pub use look::{Running, condition, number, text};
+pub use machine::Machine;
+pub use processes::processes_of;
 pub use site::Site;
-pub use wait::{eventually, holds_for};
+pub use wait::{Watch, eventually, holds_for};
 pub use wire::Wire;
 
 /// Whether tests run here; says why not.
@@ -43,4 +47,10 @@ pub fn enabled(test: &str) -> bool {
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skipped(test: &str, why: &str) {
     eprintln!("{test} skipped: {why}");
+}
+
+/// A figure that a test measured.
+#[expect(clippy::print_stderr, reason = "figures are to be read, not asserted")]
+pub fn say(figure: &str) {
+    eprintln!("measured: {figure}");
 }

@@ -56,3 +56,22 @@ pub fn config_map(name: &str, word: &str) -> Value {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "said": word },
     })
 }
+
+/// As [`deployment`], with each pod's uid in the arguments of its process, where [`crate::processes_of`] finds it. With
+/// `seconds` a pod bears a node that is not ready, or not reached, for so long, and not for the usual 300 s.
+#[must_use]
+pub fn traced(name: &str, replicas: u32, seconds: Option<u32>) -> Value {
+    let mut made = deployment(name, replicas);
+    let pod = &mut made["spec"]["template"]["spec"];
+    pod["containers"][0]["command"] =
+        json!(["/bin/sh", "-c", "while :; do sleep 1; done", "$(POD_UID)"]);
+    pod["containers"][0]["env"] = json!([{ "name": "POD_UID", "valueFrom": { "fieldRef": { "fieldPath": "metadata.uid" } } }]);
+    if let Some(seconds) = seconds {
+        let bears = |key: &str| json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds });
+        pod["tolerations"] = json!([
+            bears("node.kubernetes.io/unreachable"),
+            bears("node.kubernetes.io/not-ready")
+        ]);
+    }
+    made
+}

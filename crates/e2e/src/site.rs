@@ -26,12 +26,19 @@ pub struct Site {
 }
 
 /// The binary that this test was built with.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows itself");
     let found = test.ancestors().nth(2).map(|dir| dir.join("cedge"));
     found
         .filter(|p| p.exists())
         .expect("build the binary first: cargo build -p cedge")
+}
+
+/// Standard output and error of a process, into one file.
+pub(crate) fn log_to(path: &Path) -> (File, File) {
+    let log = File::options().create(true).append(true).open(path);
+    let log = log.expect("a log");
+    (log.try_clone().expect("a log"), log)
 }
 
 fn free() -> SocketAddr {
@@ -95,11 +102,7 @@ impl Site {
     /// If the binary cannot be started.
     pub fn launch(&mut self) {
         std::fs::create_dir_all(&self.dir).expect("a folder for the site");
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .expect("a log");
+        let (out, err) = log_to(&self.log());
         let child = Command::new(binary())
             .args(["server", "--name", &self.name])
             .args([
@@ -113,8 +116,8 @@ impl Site {
             .args(&self.args)
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
+            .stdout(out)
+            .stderr(err)
             .spawn()
             .expect("the binary starts");
         self.process = Some(child);

@@ -43,6 +43,24 @@ pub fn holds_for<E: Debug>(what: &str, seconds: u64, mut look: impl FnMut() -> R
     }
 }
 
+/// A stopwatch, for figures that are told and not asserted.
+#[derive(Debug)]
+pub struct Watch(Instant);
+
+impl Watch {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(now())
+    }
+
+    /// Seconds since then.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        (self.0.elapsed().as_secs_f64() * 100.0).round() / 100.0
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "other processes live by the machine's clock"

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
 use crate::session::{Parts, RenewalRequest, Side, Start, hello, start};
-use crate::{Admission, Hub, PeerId, Refusal, RefusalReason, Session, join};
+use crate::{Admission, Hub, PeerId, PeerKind, Refusal, RefusalReason, Session, join};
 
 /// How often live links are held against the deny list: revoking is to act within seconds.
 const DENY_CHECK: Duration = Duration::from_secs(1);
@@ -26,8 +26,19 @@ const ADMIT_WITHIN: Duration = Duration::from_secs(15);
 pub struct AcceptorOptions {
     /// After how much silence a link is given up; 45 s. Heartbeats follow from it.
     pub silence: Duration,
+    /// The same for links of nodes; not longer than `silence`. Nodes are told to speak as often as that needs.
+    pub node_silence: Duration,
     /// This cluster's name, told to children.
     pub name: String,
+}
+
+impl AcceptorOptions {
+    fn silence_of(&self, kind: PeerKind) -> Duration {
+        match kind {
+            PeerKind::Cluster => self.silence,
+            PeerKind::Node => self.node_silence.min(self.silence),
+        }
+    }
 }
 
 struct Inside {
@@ -106,7 +117,8 @@ impl Acceptor {
             }
         };
         let options = &self.inside.options;
-        let mut ours = hello(&options.name, options.silence, &admission.tables);
+        let silence = options.silence_of(peer.kind);
+        let mut ours = hello(&options.name, silence, &admission.tables);
         ours.renewal_only = renewal_only;
         start.say_hello(ours).await?;
         let session = self.run(start, peer, theirs, admission);
@@ -155,9 +167,9 @@ impl Acceptor {
             renew(Arc::clone(&self.inside.hub), peer.clone(), requests),
         );
         let parts = Parts {
+            silence: self.inside.options.silence_of(peer.kind),
             peer,
             hello,
-            silence: self.inside.options.silence,
             endpoints: admission.tables,
             renewals: Some(renewals),
             renew: None,

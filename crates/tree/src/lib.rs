@@ -20,4 +20,5 @@ pub mod shown;
 pub mod token;
 pub mod uplink;
 
+pub use nodes::NODE_GRACE;
 pub use run::{Config, Error, LinkCounters, Tree, UplinkCounters, run};

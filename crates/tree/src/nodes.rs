@@ -4,9 +4,11 @@
 mod api_writes;
 mod handover;
 mod keeper;
+mod lost;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use cedge_api::{ClusterId, ClusterName};
 use cedge_informer::{Cache, Informers};
@@ -25,6 +27,8 @@ pub(crate) const IDENTITY: &str = "edge.centaurus.io/identity";
 /// Name of the index of pods by node.
 pub(crate) const BY_NODE: &str = "node";
 const MANAGER: &str = "cedge-hub";
+
+pub use lost::NODE_GRACE;
 
 /// The tables of one node.
 #[derive(Debug, Clone)]
@@ -45,6 +49,13 @@ pub(crate) struct NodeState {
     pub(crate) session: watch::Sender<Option<Session>>,
 }
 
+impl NodeState {
+    fn is_connected(&self) -> bool {
+        let session = self.session.borrow();
+        session.as_ref().is_some_and(|s| !s.is_closed())
+    }
+}
+
 /// Caches that all keepers share.
 #[derive(Debug, Clone)]
 pub(crate) struct Caches {
@@ -60,6 +71,8 @@ pub(crate) struct Nodes {
     store: TableStore,
     tasks: Group,
     pub(crate) caches: Caches,
+    /// How long a node may be without a link before it counts as lost.
+    grace: Duration,
     map: Arc<Mutex<BTreeMap<String, NodeState>>>,
 }
 
@@ -68,6 +81,7 @@ impl Nodes {
         client: Client,
         store: TableStore,
         informers: &Informers,
+        grace: Duration,
         tasks: Group,
     ) -> Self {
         let caches = Caches {
@@ -84,6 +98,7 @@ impl Nodes {
             store,
             tasks,
             caches,
+            grace,
             map: Arc::default(),
         }
     }

@@ -48,6 +48,8 @@ pub struct Config {
     pub flavor: String,
     /// After how much silence a link is given up; 45 s.
     pub silence: Duration,
+    /// After how much silence, or time without a link, a node counts as lost; [`NODE_GRACE`](crate::NODE_GRACE).
+    pub node_grace: Duration,
     /// The `ClusterRole` of callers from above, until somebody here binds another; `cluster-admin`.
     pub parent_role: String,
     /// Where the hub listens, to be told to those who ask for it.
@@ -210,6 +212,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
     let reach = Reach::new(hub.clone(), config.api.clone(), shutdown.clone());
     let options = AcceptorOptions {
         silence: config.silence,
+        node_silence: config.node_grace,
         name: config.name.to_string(),
     };
     let acceptor = hub::acceptor(&hub, options);
@@ -258,6 +261,7 @@ async fn start_hub(
         config.client.clone(),
         store.clone(),
         &config.informers,
+        config.node_grace,
         tasks.clone(),
     );
     let health = watch::channel(ApiHealth {

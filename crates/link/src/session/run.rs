@@ -210,7 +210,8 @@ impl Start {
             out,
             traffic,
             silence: parts.silence,
-            heartbeat: parts.silence.min(theirs) * 5 / 9,
+            // As often as the other end needs it: how much silence we bear is the other end's matter.
+            heartbeat: theirs * 5 / 9,
             controls,
             renew: parts.renew,
             asked,

@@ -163,6 +163,7 @@ impl Parent {
         let (trigger, shutdown) = cedge_tasks::shutdown();
         let options = AcceptorOptions {
             silence,
+            node_silence: silence,
             name: "root".to_owned(),
         };
         let acceptor = Acceptor::new(Arc::clone(&hub) as _, options, shutdown.clone());

@@ -17,7 +17,7 @@ pub(super) enum Error {
     Table(#[from] cedge_link::TableError),
 }
 
-fn refused(what: &str) -> impl FnOnce(kube::Error) -> Error {
+pub(super) fn refused(what: &str) -> impl FnOnce(kube::Error) -> Error {
     let what = what.to_owned();
     move |cause| Error::Api { what, cause }
 }
@@ -30,7 +30,8 @@ struct PodLine {
     terminated: bool,
 }
 
-/// Writes the Node: labels and annotations, then its status.
+/// Writes the Node: labels and annotations, then its status, while it is heard of: what it said before it was lost is
+/// no news.
 pub(super) async fn node(nodes: &Nodes, node: &NodeState) -> Result<(), Error> {
     let Some(said) = read(node.tables.node.get(NODE_KEY)?.as_deref(), "a Node") else {
         return Ok(());
@@ -48,6 +49,9 @@ pub(super) async fn node(nodes: &Nodes, node: &NodeState) -> Result<(), Error> {
     api.patch(&node.name, &apply, &Patch::Apply(object))
         .await
         .map_err(refused(&what))?;
+    if !node.is_connected() {
+        return Ok(());
+    }
     let status = json!({
         "apiVersion": "v1", "kind": "Node", "metadata": { "name": node.name }, "status": said["status"],
     });
@@ -68,7 +72,7 @@ pub(super) async fn pod_status(nodes: &Nodes, node: &NodeState, key: &str) -> Re
     let Some(said) = read(value.as_deref(), "a pod's status") else {
         return Ok(());
     };
-    let Ok(line) = serde_json::from_value::<PodLine>(said) else {
+    let Ok(mut line) = serde_json::from_value::<PodLine>(said) else {
         tracing::warn!(node = node.name, key, "a pod's status cannot be read");
         return Ok(());
     };
@@ -90,6 +94,11 @@ pub(super) async fn pod_status(nodes: &Nodes, node: &NodeState, key: &str) -> Re
     let api: Api<Pod> = Api::namespaced(nodes.client.clone(), namespace);
     let what = format!("the status of Pod {namespace}/{name}");
     let before = cached.and_then(|o| o.value().ok());
+    if !node.is_connected()
+        && let Some(before) = &before
+    {
+        super::lost::keep_readiness(&before["status"], &mut line.status);
+    }
     if before.as_ref().is_none_or(|b| b["status"] != line.status) {
         let before = before.map(|b| b["status"].clone()).unwrap_or_default();
         let patch =

@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::{BY_NODE, MANAGER, NodeState, Nodes, api_writes, handover};
+use super::{BY_NODE, MANAGER, NodeState, Nodes, api_writes, handover, lost};
 use crate::ports::{In, listen};
 
 /// Kubernetes' own: a lease lasts 40 s and is renewed every 10 s while the link is up.
@@ -27,6 +27,8 @@ pub(super) enum Due {
     PodStatus(String),
     /// One event.
     Event(String),
+    /// Its link has been down for too long: the cluster is told.
+    Lost,
 }
 
 /// Starts the tasks of a node. They go on while it is not connected: what is due waits in its tables.
@@ -57,6 +59,11 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
         let (nodes, node) = (shared.clone(), state.clone());
         async move { settle(&nodes, &node, due).await }
     });
+    let (due, shutdown, grace) = (queue.clone(), tasks.shutdown().clone(), nodes.grace);
+    let state = node.clone();
+    tasks.spawn(format!("node/{}/link", node.name), async move {
+        shutdown.or(Box::pin(lost::watch(state, grace, due))).await;
+    });
     let (client, shutdown) = (nodes.client.clone(), tasks.shutdown().clone());
     tasks.spawn(format!("node/{}/lease", node.name), async move {
         shutdown.or(Box::pin(keep_lease(client, node))).await;
@@ -73,6 +80,9 @@ fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
         };
         if concerns(change.object()) || change.old().is_some_and(|o| concerns(o)) {
             due.add(Due::Handover);
+        }
+        if concerns(change.object()) && lost::became_unready(change) {
+            due.add(Due::PodStatus(lost::line_of(change.object())));
         }
     });
     for cache in [&nodes.caches.config_maps, &nodes.caches.secrets] {
@@ -91,6 +101,7 @@ async fn settle(nodes: &Nodes, node: &NodeState, due: Due) -> Result<Next, api_w
         Due::Node => api_writes::node(nodes, node).await?,
         Due::PodStatus(key) => api_writes::pod_status(nodes, node, &key).await?,
         Due::Event(key) => api_writes::event(nodes, node, &key).await?,
+        Due::Lost => lost::declare(nodes, node).await?,
     }
     Ok(Next::OnChange)
 }
