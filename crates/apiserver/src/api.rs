@@ -127,10 +127,13 @@ impl Api {
                 "the server is shutting down".into(),
             ))),
             Err(e) => {
-                tracing::error!(error = %e, cause = std::error::Error::source(&e).map(ToString::to_string), "write failed");
-                Err(WriteFailure::Other(Error::internal(format!(
-                    "could not write the store: {e}"
-                ))))
+                let mut why = e.to_string();
+                // Such as "no space left on the disk": whoever asked can do something about it.
+                if let Some(cause) = std::error::Error::source(&e) {
+                    why = format!("{why}: {cause}");
+                }
+                tracing::error!(error = why, "write failed");
+                Err(WriteFailure::Other(Error::internal(why)))
             }
         }
     }

@@ -86,6 +86,8 @@ fn start_logging() {
     let filter = EnvFilter::try_from_env("CEDGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A log on a full disk must not end the thread that has something to say about it.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let json = std::env::var("CEDGE_LOG_FORMAT").is_ok_and(|f| f == "json");
     // Fails only if logging was started before, which nothing does.

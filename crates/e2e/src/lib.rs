@@ -4,6 +4,7 @@
 //! Tests run with `CEDGE_E2E=1` (as `cargo xtask ci` does); otherwise each says that it is skipped, and why.
 
 mod chain;
+mod disk;
 mod folder;
 mod kubectl;
 mod look;
@@ -15,6 +16,7 @@ mod wait;
 mod wire;
 
 pub use chain::Chain;
+pub use disk::SmallDisk;
 pub use folder::Folder;
 pub use kubectl::{Ran, kubectl};
 pub use look::{Running, condition, number, text};
@@ -44,8 +46,9 @@ pub fn enabled(test: &str) -> bool {
     false
 }
 
+/// Says that a test is skipped, and why.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn skipped(test: &str, why: &str) {
+pub fn skipped(test: &str, why: &str) {
     eprintln!("{test} skipped: {why}");
 }
 

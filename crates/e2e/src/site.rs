@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::kubectl::{Ran, run};
-use crate::wait::eventually;
+use crate::wait::{ends_within, eventually};
 
 /// A cluster as a process.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ pub struct Site {
     api: SocketAddr,
     hub: SocketAddr,
     args: Vec<String>,
+    /// The user that runs it, if that is not the one that runs the test.
+    user: Option<u32>,
+    /// Its folder, and what runs there, is another's.
+    is_twin: bool,
     process: Option<Child>,
 }
 
@@ -58,8 +63,37 @@ impl Site {
             api: free(),
             hub: free(),
             args: args.iter().map(ToString::to_string).collect(),
+            user: None,
+            is_twin: false,
             process: None,
         }
+    }
+
+    /// To be run by this user and group, without any other group: the test runs as root.
+    #[must_use]
+    pub fn run_by(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Another server with the same folder and ports of its own.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            dir: self.dir.clone(),
+            api: free(),
+            hub: free(),
+            args: self.args.clone(),
+            user: self.user,
+            is_twin: true,
+            process: None,
+        }
+    }
+
+    /// Takes the ports of another.
+    pub fn listen_where(&mut self, other: &Self) {
+        (self.api, self.hub) = (other.api, other.hub);
     }
 
     /// Where its hub listens.
@@ -103,7 +137,43 @@ impl Site {
     pub fn launch(&mut self) {
         std::fs::create_dir_all(&self.dir).expect("a folder for the site");
         let (out, err) = log_to(&self.log());
-        let child = Command::new(binary())
+        let mut command = self.command();
+        let child = command.stdout(out).stderr(err).spawn();
+        self.process = Some(child.expect("the binary starts"));
+    }
+
+    /// Starts it, expects that it ends by itself, and answers what it said.
+    ///
+    /// # Panics
+    /// If it goes on.
+    #[must_use]
+    pub fn start_in_vain(&self) -> Ran {
+        std::fs::create_dir_all(&self.dir).expect("a folder for the site");
+        let mut command = self.command();
+        let (out, err) = (Stdio::piped(), Stdio::piped());
+        let child = command.stdout(out).stderr(err).spawn();
+        let mut child = child.expect("the binary starts");
+        let ended = ends_within(&mut child, 60);
+        if !ended {
+            child.kill().expect("our own child");
+        }
+        let said = child.wait_with_output().expect("our own child");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&said.stdout), text(&said.stderr));
+        assert!(ended, "it goes on: {out}{err}");
+        Ran {
+            ok: said.status.success(),
+            out,
+            err,
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
             .args(["server", "--name", &self.name])
             .args([
                 "--listen",
@@ -115,12 +185,17 @@ impl Site {
             .arg(&self.dir)
             .args(&self.args)
             .env_remove("KUBECONFIG")
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .spawn()
-            .expect("the binary starts");
-        self.process = Some(child);
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Whether the process that was started last still runs.
+    ///
+    /// # Panics
+    /// If that cannot be found out.
+    pub fn is_alive(&mut self) -> bool {
+        let ended = self.process.as_mut().map(Child::try_wait);
+        ended.is_some_and(|ended| ended.expect("our own child").is_none())
     }
 
     /// Starts it as a child of `parent`, dialled at `address`.
@@ -253,6 +328,8 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.kill();
+        if !self.is_twin {
+            self.kill();
+        }
     }
 }

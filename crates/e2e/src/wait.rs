@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "what does not come true ends the test")]
 
 use std::fmt::Debug;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// Between two looks: every look starts a process.
@@ -41,6 +42,18 @@ pub fn holds_for<E: Debug>(what: &str, seconds: u64, mut look: impl FnMut() -> R
         }
         pause();
     }
+}
+
+/// Whether a process ends within `seconds`.
+pub(crate) fn ends_within(child: &mut Child, seconds: u64) -> bool {
+    let begun = now();
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        if child.try_wait().expect("our own child").is_some() {
+            return true;
+        }
+        pause();
+    }
+    false
 }
 
 /// A stopwatch, for figures that are told and not asserted.

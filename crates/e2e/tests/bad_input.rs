@@ -121,7 +121,7 @@ fn a_token_lets_in_whom_it_is_for_and_nobody_else() {
     let revoked = a
         .cedge(&["token", "create", "--address", &hub, "-o", "json"])
         .json()
-        .unwrap();
+        .expect("the API answers");
     a.cedge(&["token", "revoke", &text(&revoked, "/id")])
         .expect("revoked");
     let said = join(x, &text(&revoked, "/token"));

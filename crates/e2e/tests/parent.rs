@@ -60,7 +60,7 @@ fn taken_over(tree: &Chain, pods: &[Running]) {
         }
     });
     assert_eq!(
-        b.pods("work").unwrap(),
+        b.pods("work").expect("the API answers"),
         pods,
         "taken over without a restart"
     );
@@ -191,7 +191,7 @@ fn three_of_three_are_deleted_and_twenty_of_twenty_are_held() {
         why.contains("cedge uplink confirm"),
         "it says what to do: {why}"
     );
-    let uplink = b.get(&["edgeuplink", "parent"]).unwrap();
+    let uplink = b.get(&["edgeuplink", "parent"]).expect("the API answers");
     assert_eq!(number(&uplink, "/status/heldDeletions"), 20);
     holds_for("all twenty stay", 3, || match maps(b)? {
         20 => Ok(()),

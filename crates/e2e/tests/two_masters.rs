@@ -39,7 +39,7 @@ fn a_name_written_at_three_layers_makes_three_missions_each_with_its_origin() {
 
 /// The origin of each Mission called `same` at a site; empty for its own.
 fn origins(site: &Site) -> Vec<String> {
-    let list = site.get(&["missions"]).unwrap();
+    let list = site.get(&["missions"]).expect("the API answers");
     let all = list["items"].as_array().cloned().unwrap_or_default();
     let mark = |m: &Value, name: &str| {
         text(
@@ -59,13 +59,17 @@ fn origins(site: &Site) -> Vec<String> {
 
 fn identity(site: &Site) -> String {
     text(
-        &site.get(&["edgeuplink", "parent"]).unwrap(),
+        &site
+            .get(&["edgeuplink", "parent"])
+            .expect("the API answers"),
         "/status/identity",
     )
 }
 
 fn identity_of_root(child: &Site) -> String {
-    let uplink = child.get(&["edgeuplink", "parent"]).unwrap();
+    let uplink = child
+        .get(&["edgeuplink", "parent"])
+        .expect("the API answers");
     text(&uplink, "/status/parentIdentity")
 }
 
@@ -90,7 +94,7 @@ fn one_deployment_has_one_master(tree: &Chain) {
     );
     a.until_healthy("first", 2);
     assert_eq!(
-        b.pods("shared").unwrap(),
+        b.pods("shared").expect("the API answers"),
         pods,
         "the first's is not touched"
     );

@@ -150,7 +150,7 @@ fn nothing_runs_twice_and_nothing_is_lost(
     eventually("all is as it should be", PATIENCE, as_it_should_be);
     holds_for("and stays so", 5, as_it_should_be);
     assert_ne!(
-        b.pods("stays").unwrap()[0].started,
+        b.running("stays", 1)[0].started,
         staying[0].started,
         "the pod is the same, its process is not"
     );
@@ -162,9 +162,10 @@ fn uids(pods: &[Running]) -> Vec<&str> {
 
 /// How many pods of an app each node has, without those on their way out.
 fn nodes_of(site: &Site, app: &str) -> BTreeMap<String, usize> {
-    let list = site.get(&["pods", "-l", &format!("app={app}")]).unwrap();
+    let list = site.get(&["pods", "-l", &format!("app={app}")]);
+    let list = list.expect("the API answers");
     let mut nodes = BTreeMap::new();
-    for pod in list["items"].as_array().unwrap() {
+    for pod in list["items"].as_array().into_iter().flatten() {
         if pod.pointer("/metadata/deletionTimestamp").is_none() {
             *nodes.entry(text(pod, "/spec/nodeName")).or_default() += 1;
         }

@@ -96,7 +96,10 @@ fn an_update_arrives_and_drift_is_reverted(tree: &Chain) {
         &["deployment", "lines"],
         |lines| number(lines, "/spec/replicas") == 2 && number(lines, "/status/readyReplicas") == 2,
     );
-    let uid = text(&d.get(&["deployment", "lines"]).unwrap(), "/metadata/uid");
+    let uid = text(
+        &d.get(&["deployment", "lines"]).expect("the API answers"),
+        "/metadata/uid",
+    );
     d.kubectl(&["delete", "deployment", "lines", "--wait=false"])
         .expect("somebody at d deletes");
     d.until("it is deployed again", &["deployment", "lines"], |lines| {
@@ -128,7 +131,7 @@ fn a_cut_stops_nothing_and_healing_does_what_was_missed(tree: &Chain) {
     let lines = d.running("lines", 2);
     tree.wire.cut();
     a.until_tree("a:Healthy b:Unreachable? c:Unreachable? d:Unreachable?");
-    let cluster = a.get(&["edgecluster", "b"]).unwrap();
+    let cluster = a.get(&["edgecluster", "b"]).expect("the API answers");
     assert_eq!(text(&cluster, "/status/state"), "Unreachable");
     assert_ne!(text(&cluster, "/status/lastHeard"), "");
     a.until(
@@ -190,7 +193,7 @@ fn a_cut_stops_nothing_and_healing_does_what_was_missed(tree: &Chain) {
             .get(&["configmap", "fresh"])
             .expect("the new one is there");
         assert_eq!(
-            site.pods("all").unwrap(),
+            site.pods("all").expect("the API answers"),
             *pods,
             "nothing else happened at {}",
             site.name

@@ -2,7 +2,9 @@
 
 mod commit;
 mod engine;
+mod file;
 mod layout;
+mod tail;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cedge_api::ClusterId;
-use cedge_dbfile::OnDisk;
 use cedge_sync::{Hash, Key, Meta, Record, Save};
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _};
 
 use super::commit::count_values;
+use super::file::{File, is_of_the_file};
 use super::layout::{
     FORMAT, METAS, NAMES, NUMBERS, REFERENCES, ROWS, VALUES, meta_from, meta_to, record_from,
 };
+use super::tail::Tail;
 use crate::cell::Saves;
 use crate::{OpenError, TableError};
 
-/// Relaxed commits become durable after this time at the latest.
-const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// A disk that refuses is asked again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -28,12 +27,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 struct Work {
     dirty: BTreeSet<u32>,
     tables: HashMap<u32, Arc<dyn Saves>>,
+    /// Somebody saw the file fail: it is to be opened again.
+    failed: bool,
     stopping: bool,
 }
 
 /// The file.
 pub(crate) struct Engine {
-    pub(super) database: Database,
+    pub(super) file: File,
     work: Mutex<Work>,
     wake: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -43,8 +44,14 @@ pub(crate) struct Engine {
 type Waiting = (u32, Arc<dyn Saves>);
 pub(super) type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
-fn failed(error: impl std::fmt::Display) -> TableError {
-    TableError::Store(error.to_string())
+/// What the thread is to do.
+struct Due {
+    tables: Vec<Waiting>,
+    /// The file failed.
+    failed: bool,
+    /// What is relaxed must become durable.
+    flush: bool,
+    stopping: bool,
 }
 
 impl Engine {
@@ -54,17 +61,7 @@ impl Engine {
             path: shown.clone(),
             cause,
         };
-        let start = |file| -> Result<Database, Boxed> {
-            let mut builder = redb::Builder::new();
-            Ok(builder
-                .set_cache_size(cache_size)
-                .create_with_backend(file)?)
-        };
-        let disk = OnDisk(path.to_owned());
-        let fill = |database: &Database| prepare(database).map(drop);
-        let database = cedge_dbfile::open(&disk, start, fill).map_err(file)?;
-        // A later version may have added tables.
-        let found = prepare(&database).map_err(file)?;
+        let (opened, found) = File::open(path, cache_size).map_err(file)?;
         if found > FORMAT {
             return Err(OpenError::Format {
                 path: shown,
@@ -73,7 +70,7 @@ impl Engine {
             });
         }
         let engine = Arc::new(Self {
-            database,
+            file: opened,
             work: Mutex::default(),
             wake: Condvar::new(),
             thread: Mutex::new(None),
@@ -121,67 +118,120 @@ impl Engine {
     }
 
     fn run(&self) {
-        let mut soft = false;
+        let mut tail = Tail::default();
         loop {
-            let (tables, flush, stopping) = self.next_work(soft);
-            let saves: Vec<(u32, Arc<dyn Saves>, Save)> = tables
+            let due = self.next_work(tail.left());
+            if due.failed && !self.reopen(&mut tail) {
+                // Whoever comes next sees it fail, and asks again.
+                self.lock().failed = true;
+                if self.wait_before_retry() {
+                    return;
+                }
+            }
+            let saves: Vec<(u32, Arc<dyn Saves>, Save)> = due
+                .tables
                 .into_iter()
                 .filter_map(|(id, table)| Some((id, Arc::clone(&table), table.take_save()?)))
                 .collect();
-            let relaxed = saves.iter().all(|(_, _, save)| save.relaxed);
-            if !saves.is_empty() || (soft && flush) {
-                let durability = if relaxed && !flush {
-                    Durability::None
-                } else {
-                    Durability::Immediate
-                };
-                while let Err(error) = self.commit(&saves, durability) {
-                    tracing::error!(%error, "the tables of the links cannot be stored");
-                    saves
-                        .iter()
-                        .for_each(|(_, table, _)| table.failed(&error.to_string()));
-                    if self.wait_before_retry() {
-                        return;
-                    }
-                }
-                soft = matches!(durability, Durability::None);
-                for (_, table, save) in &saves {
-                    table.persisted(save.ticket);
-                }
+            let flush = !tail.is_empty() && (due.flush || tail.lost);
+            if (!saves.is_empty() || flush) && !self.store(saves, flush, &mut tail) {
+                return;
             }
-            if stopping && self.lock().dirty.is_empty() {
+            if due.stopping && self.lock().dirty.is_empty() {
                 return;
             }
         }
     }
 
-    /// The tables that may have something to store; whether what is relaxed must become durable; whether to stop.
-    fn next_work(&self, soft: bool) -> (Vec<Waiting>, bool, bool) {
-        let mut work = self.lock();
-        let mut flush = false;
-        while work.dirty.is_empty() && !work.stopping {
-            if soft {
-                let (again, timeout) = self
-                    .wake
-                    .wait_timeout(work, FLUSH_AFTER)
-                    .unwrap_or_else(PoisonError::into_inner);
-                work = again;
-                if timeout.timed_out() {
-                    flush = true;
-                    break;
-                }
+    /// Stores, as often as it takes; false if it is time to stop instead.
+    fn store(&self, saves: Vec<(u32, Arc<dyn Saves>, Save)>, flush: bool, tail: &mut Tail) -> bool {
+        let relaxed = saves.iter().all(|(_, _, save)| save.relaxed);
+        let soft = loop {
+            let soft = relaxed && !flush && !tail.lost;
+            let durability = if soft {
+                Durability::None
             } else {
-                work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+                Durability::Immediate
+            };
+            let repeated = tail.to_repeat().iter().map(|(id, save)| (*id, save));
+            let all: Vec<(u32, &Save)> = repeated
+                .chain(saves.iter().map(|(id, _, save)| (*id, save)))
+                .collect();
+            let Err(error) = self.commit(&all, durability) else {
+                break soft;
+            };
+            tracing::error!(%error, "the tables of the links cannot be stored");
+            // At once, and before anybody hears of it, so that reading goes on.
+            self.reopen(tail);
+            for (_, table, _) in &saves {
+                table.failed(&error.to_string());
+            }
+            if self.wait_before_retry() {
+                return false;
+            }
+        };
+        for (_, table, save) in &saves {
+            table.persisted(save.ticket);
+        }
+        if soft {
+            tail.push(saves.into_iter().map(|(id, _, save)| (id, save)));
+        } else {
+            *tail = Tail::default();
+        }
+        true
+    }
+
+    /// Opens the file again. What was not durable may be gone.
+    fn reopen(&self, tail: &mut Tail) -> bool {
+        tail.lost = !tail.is_empty();
+        match self.file.reopen() {
+            Ok(()) => {
+                tracing::info!("the file of the links' tables is open again");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the file of the links' tables could not be opened again");
+                false
+            }
+        }
+    }
+
+    /// What is due; waits for it for as long as what is not durable yet may wait.
+    fn next_work(&self, left: Option<Duration>) -> Due {
+        let mut work = self.lock();
+        let idle = |work: &Work| work.dirty.is_empty() && !work.stopping && !work.failed;
+        let mut flush = left.is_some_and(|left| left.is_zero());
+        while idle(&work) && !flush {
+            match left {
+                None => work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let (again, timeout) = self
+                        .wake
+                        .wait_timeout(work, left)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    work = again;
+                    flush = timeout.timed_out();
+                }
             }
         }
         let dirty = std::mem::take(&mut work.dirty);
         let find = |id: u32| Some((id, Arc::clone(work.tables.get(&id)?)));
-        let stopping = work.stopping;
-        (
-            dirty.into_iter().filter_map(find).collect(),
-            flush || stopping,
-            stopping,
-        )
+        Due {
+            tables: dirty.into_iter().filter_map(find).collect(),
+            failed: std::mem::take(&mut work.failed),
+            flush: flush || work.stopping,
+            stopping: work.stopping,
+        }
+    }
+
+    /// Runs `f` on the database; should the file itself fail, it is opened again soon.
+    fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, Boxed>) -> Result<T, TableError> {
+        self.file.with(f).map_err(|error| {
+            if is_of_the_file(&error) && !std::mem::replace(&mut self.lock().failed, true) {
+                self.wake.notify_one();
+            }
+            TableError::Store(error.to_string())
+        })
     }
 
     /// True if it is time to stop instead.
@@ -204,15 +254,15 @@ impl Engine {
         writes: bool,
     ) -> Result<u32, TableError> {
         let name = format!("{peer}/{table}/{}", if writes { 'w' } else { 'r' });
-        let known = || -> Result<Option<u32>, Boxed> {
-            let names = self.database.begin_read()?.open_table(NAMES)?;
+        let known = self.with(|database| {
+            let names = database.begin_read()?.open_table(NAMES)?;
             Ok(names.get(&*name)?.map(|id| id.value()))
-        };
-        if let Some(id) = known().map_err(failed)? {
+        })?;
+        if let Some(id) = known {
             return Ok(id);
         }
-        let create = || -> Result<u32, Boxed> {
-            let transaction = self.database.begin_write()?;
+        self.with(|database| {
+            let transaction = database.begin_write()?;
             let id = {
                 let mut numbers = transaction.open_table(NUMBERS)?;
                 let next = numbers.get("next")?.map_or(1, |next| next.value());
@@ -223,23 +273,21 @@ impl Engine {
             };
             transaction.commit()?;
             Ok(id)
-        };
-        create().map_err(failed)
+        })
     }
 
     pub(crate) fn begin_life(&self, id: u32, meta: Meta) -> Result<(), TableError> {
-        let begin = || -> Result<(), Boxed> {
-            let transaction = self.database.begin_write()?;
+        self.with(|database| {
+            let transaction = database.begin_write()?;
             transaction.open_table(METAS)?.insert(id, meta_to(meta))?;
             transaction.commit()?;
             Ok(())
-        };
-        begin().map_err(failed)
+        })
     }
 
     pub(crate) fn load(&self, id: u32) -> Result<(Meta, Vec<(Key, Record)>), TableError> {
-        let load = || -> Result<_, Boxed> {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             let meta = transaction
                 .open_table(METAS)?
                 .get(id)?
@@ -252,8 +300,7 @@ impl Engine {
                 records.push((Key::from(key.value().1), record));
             }
             Ok((meta.unwrap_or_default(), records))
-        };
-        load().map_err(failed)
+        })
     }
 
     /// What is stored under a key, with its value.
@@ -262,8 +309,8 @@ impl Engine {
         id: u32,
         key: &str,
     ) -> Result<Option<(Record, Option<Bytes>)>, TableError> {
-        let get = || -> Result<_, Boxed> {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             let rows = transaction.open_table(ROWS)?;
             let Some(record) = rows.get((id, key))?.and_then(|r| record_from(r.value())) else {
                 return Ok(None);
@@ -274,23 +321,21 @@ impl Engine {
             let values = transaction.open_table(VALUES)?;
             let value = values.get(content.hash)?.ok_or("a value is missing")?;
             Ok(Some((record, Some(Bytes::copy_from_slice(value.value())))))
-        };
-        get().map_err(failed)
+        })
     }
 
     pub(crate) fn value(&self, hash: &Hash) -> Result<Option<Bytes>, TableError> {
-        let get = || -> Result<_, Boxed> {
-            let values = self.database.begin_read()?.open_table(VALUES)?;
+        self.with(|database| {
+            let values = database.begin_read()?.open_table(VALUES)?;
             Ok(values
                 .get(hash)?
                 .map(|value| Bytes::copy_from_slice(value.value())))
-        };
-        get().map_err(failed)
+        })
     }
 
     pub(crate) fn peers(&self) -> Vec<ClusterId> {
-        let list = || -> Result<_, Boxed> {
-            let names = self.database.begin_read()?.open_table(NAMES)?;
+        let list = self.with(|database| {
+            let names = database.begin_read()?.open_table(NAMES)?;
             let mut peers = BTreeSet::new();
             for name in names.range::<&str>(..)? {
                 let (name, _) = name?;
@@ -302,13 +347,13 @@ impl Engine {
                 peers.extend(peer);
             }
             Ok(peers.into_iter().collect())
-        };
-        list().unwrap_or_default()
+        });
+        list.unwrap_or_default()
     }
 
     pub(crate) fn forget(&self, peer: &ClusterId) -> Result<(), TableError> {
-        let forget = || -> Result<Vec<u32>, Boxed> {
-            let transaction = self.database.begin_write()?;
+        let ids = self.with(|database| {
+            let transaction = database.begin_write()?;
             let mut ids = Vec::new();
             {
                 let mut names = transaction.open_table(NAMES)?;
@@ -335,8 +380,7 @@ impl Engine {
             }
             transaction.commit()?;
             Ok(ids)
-        };
-        let ids = forget().map_err(failed)?;
+        })?;
         let mut work = self.lock();
         for id in ids {
             work.tables.remove(&id);
@@ -352,7 +396,7 @@ impl std::fmt::Debug for Engine {
 }
 
 /// Creates what is missing; gives the format of the file.
-fn prepare(database: &Database) -> Result<u64, Boxed> {
+pub(super) fn prepare(database: &Database) -> Result<u64, Boxed> {
     let transaction = database.begin_write()?;
     let format = {
         let mut numbers = transaction.open_table(NUMBERS)?;

@@ -9,6 +9,7 @@
 )]
 
 mod creating;
+mod full_disk;
 mod joining;
 mod lifetime;
 mod relay;
