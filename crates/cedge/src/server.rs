@@ -69,7 +69,7 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     tracing::info!(address = %api_address, kubeconfig = %dir.join("kubeconfig").display(), "API served");
     let pods = start_workers(&config, &api, &authority, &tasks);
     let metrics = metrics::Metrics {
-        store,
+        store: store.clone(),
         pods,
         tree: tree.clone(),
     };
