@@ -133,9 +133,8 @@ impl Acceptor {
 
     async fn admit(&self, peer: &PeerId, renewal_only: bool) -> Result<Admission, Refusal> {
         let hub = &self.inside.hub;
-        if hub.is_denied(&peer.id) {
-            let message = format!("{} ({}) was evicted here", peer.name, peer.id);
-            return Err(Refusal::new(RefusalReason::Revoked, message));
+        if let Some(refusal) = hub.denied(peer) {
+            return Err(refusal);
         }
         if renewal_only {
             tracing::info!(
@@ -254,10 +253,8 @@ async fn enforce(inside: Weak<Inside>) {
             live.values().cloned().collect()
         };
         for session in live {
-            let peer = session.peer();
-            if inside.hub.is_denied(&peer.id) {
-                let message = format!("{} ({}) was evicted here", peer.name, peer.id);
-                session.close(Refusal::new(RefusalReason::Revoked, message));
+            if let Some(refusal) = inside.hub.denied(session.peer()) {
+                session.close(refusal);
             }
         }
     }

@@ -88,7 +88,7 @@ pub enum LinkState {
         /// Why.
         error: String,
     },
-    /// The parent answered and said no; attempts go on, slowly.
+    /// The parent answered and said no; attempts go on, slowly, unless it detached us.
     Refused(Refusal),
     /// Who answers is another cluster than the one that was joined. Terminal until `cedge join --replace`.
     ParentChanged {
@@ -196,6 +196,12 @@ impl Dialer {
                 }
                 Outcome::Failed(state) => state,
             };
+            if let LinkState::Refused(refusal) = &state
+                && refusal.reason == RefusalReason::Detached
+            {
+                let refusal = refusal.clone();
+                return self.rest(refusal, shutdown).await;
+            }
             self.shared.state.send_replace(state);
             let delay = backoff.next_delay();
             tokio::select! {
@@ -207,6 +213,14 @@ impl Dialer {
             }
         }
         self.shared.session.send_replace(None);
+        self.shared.state.send_replace(LinkState::Stopped);
+    }
+
+    /// Dials nobody: the parent has detached this child. Until told to stop.
+    pub async fn rest(self, refusal: Refusal, shutdown: Shutdown) {
+        self.shared.session.send_replace(None);
+        self.shared.state.send_replace(LinkState::Refused(refusal));
+        shutdown.wait().await;
         self.shared.state.send_replace(LinkState::Stopped);
     }
 

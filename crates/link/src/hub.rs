@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use cedge_api::ClusterId;
 use cedge_wire::link::Goodbye;
 use futures::future::BoxFuture;
 
@@ -25,6 +24,8 @@ pub enum RefusalReason {
     AwaitingApproval,
     /// The identity was evicted.
     Revoked,
+    /// The child was taken out of the tree; it need not ask again.
+    Detached,
     /// The certificate has expired: only a renewal is possible.
     CertificateExpired,
     /// A newer connection of the same identity took over.
@@ -49,6 +50,7 @@ impl RefusalReason {
             Self::NameTaken => "NameTaken",
             Self::AwaitingApproval => "AwaitingApproval",
             Self::Revoked => "Revoked",
+            Self::Detached => "Detached",
             Self::CertificateExpired => "CertificateExpired",
             Self::Replaced => "Replaced",
             Self::Version => "Version",
@@ -71,6 +73,7 @@ impl FromStr for RefusalReason {
             Self::NameTaken,
             Self::AwaitingApproval,
             Self::Revoked,
+            Self::Detached,
             Self::CertificateExpired,
             Self::Replaced,
             Self::Version,
@@ -147,6 +150,7 @@ pub trait Hub: Send + Sync + 'static {
     /// A link is up. Must not block; keep the session, watch [`Session::closed`].
     fn connected(&self, session: Session);
 
-    /// Whether an identity was evicted since it was let in: asked every second for each live link.
-    fn is_denied(&self, id: &ClusterId) -> bool;
+    /// Why a peer may not come (it was evicted, or detached), if so: asked at every connection, and every second for
+    /// each live link.
+    fn denied(&self, peer: &PeerId) -> Option<Refusal>;
 }

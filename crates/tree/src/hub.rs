@@ -10,7 +10,7 @@ mod register;
 
 use std::sync::Arc;
 
-use cedge_api::{ClusterId, ClusterName, EdgeCluster};
+use cedge_api::{ClusterName, EdgeCluster};
 use cedge_informer::{Cache, Informers, Queue};
 use cedge_link::{
     Acceptor, Admission, JoinRequest, Joined, PeerId, PeerKind, Refusal, RefusalReason, Session,
@@ -110,9 +110,6 @@ impl Hub {
     }
 
     async fn admit_peer(&self, peer: &PeerId) -> Result<Admission, Refusal> {
-        if self.parts.denied.has(&peer.id) {
-            return Err(evicted(&peer.name));
-        }
         match peer.kind {
             PeerKind::Node => self.parts.nodes.admit(peer).await,
             PeerKind::Cluster => register::admit(self, peer).await,
@@ -120,12 +117,17 @@ impl Hub {
     }
 }
 
-fn evicted(name: &str) -> Refusal {
+/// What a child hears that was taken out of the tree: by eviction, or by detachment.
+fn removed(name: &str, hub: &ClusterName, reason: RefusalReason) -> Refusal {
+    let (what, join) = match reason {
+        RefusalReason::Detached => ("detached from", "cedge join TOKEN"),
+        _ => ("evicted at", "cedge join --replace TOKEN"),
+    };
     let message = format!(
-        "{name} was evicted or detached here; to come back it needs a new token (cedge token create) \
-         and `cedge join --replace TOKEN`"
+        "{name} was {what} {hub}; what runs at {name} keeps running. To come back it needs a new token of {hub} \
+         (cedge token create) and `{join}`"
     );
-    Refusal::new(RefusalReason::Revoked, message)
+    Refusal::new(reason, message)
 }
 
 impl cedge_link::Hub for Hub {
@@ -143,8 +145,8 @@ impl cedge_link::Hub for Hub {
         csr: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, Refusal>> {
         async move {
-            if self.parts.denied.has(&peer.id) {
-                return Err(evicted(&peer.name));
+            if let Some(refusal) = cedge_link::Hub::denied(self, peer) {
+                return Err(refusal);
             }
             let asked = cedge_pki::authority::requester(csr)
                 .map_err(|e| Refusal::new(RefusalReason::BadRequest, e.to_string()))?;
@@ -170,8 +172,9 @@ impl cedge_link::Hub for Hub {
         }
     }
 
-    fn is_denied(&self, id: &ClusterId) -> bool {
-        self.parts.denied.has(id)
+    fn denied(&self, peer: &PeerId) -> Option<Refusal> {
+        let reason = self.parts.denied.reason(&peer.id)?;
+        Some(removed(&peer.name, &self.parts.name, reason))
     }
 }
 

@@ -343,7 +343,8 @@ impl Uplinks {
                 // A renewed certificate is written by the running uplink itself.
                 let same = match (&known, &wanted) {
                     (Some(a), Some(b)) => {
-                        (&a.parent, &a.addresses, &a.name) == (&b.parent, &b.addresses, &b.name)
+                        (&a.parent, &a.addresses, &a.name, a.detached.is_some())
+                            == (&b.parent, &b.addresses, &b.name, b.detached.is_some())
                     }
                     (None, None) => true,
                     (Some(_), None) | (None, Some(_)) => false,
@@ -380,6 +381,7 @@ impl Uplinks {
             reach: self.reach.clone(),
             own_labels: self.config.labels.clone(),
             silence: self.config.silence,
+            wake: woken.clone(),
         };
         let replaced = joined.replaced.clone();
         let running = uplink::start(&self.file, joined, &parts)?;

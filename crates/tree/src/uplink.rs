@@ -10,12 +10,12 @@ use std::sync::Arc;
 use cedge_api::ClusterId;
 use cedge_api::exchange::{Assignment, tables::SELF_KEY};
 use cedge_link::{
-    Credentials, Dialer, DialerHandle, DialerOptions, Endpoint, LinkState, Reader, StreamKind,
-    TableStore, Writer, tables,
+    Credentials, Dialer, DialerHandle, DialerOptions, Endpoint, LinkState, Reader, Refusal,
+    RefusalReason, StreamKind, TableStore, Writer, tables,
 };
 use cedge_propagation::Parent;
 use cedge_tasks::{Group, OnError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use file::{Error as FileError, Joined, Uplink};
 pub use joining::{Error as JoinError, Wish, join};
@@ -56,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) reach: Reach,
     pub(crate) own_labels: cedge_placement::Labels,
     pub(crate) silence: std::time::Duration,
+    /// Makes the file be looked at again.
+    pub(crate) wake: Arc<watch::Sender<u64>>,
 }
 
 fn tables_of(
@@ -111,8 +113,21 @@ pub(crate) fn start(
     let (dialer, handle) = Dialer::new(credentials, options, endpoints, renewed);
     let tasks = parts.tasks.clone();
     let shutdown = tasks.shutdown().clone();
-    tasks.spawn("uplink/dialer", dialer.run(shutdown.clone()));
-    let keep = uplink.clone();
+    match &joined.detached {
+        None => {
+            tasks.spawn("uplink/dialer", dialer.run(shutdown.clone()));
+            let (keep, state) = (uplink.clone(), handle.state());
+            let wake = parts.wake.clone();
+            tasks.spawn("uplink/detached", async move {
+                shutdown.or(note_detachment(keep, state, wake)).await;
+            });
+        }
+        Some(words) => {
+            let refusal = Refusal::new(RefusalReason::Detached, words.as_str());
+            tasks.spawn("uplink/dialer", dialer.rest(refusal, shutdown));
+        }
+    }
+    let (keep, shutdown) = (uplink.clone(), tasks.shutdown().clone());
     tasks.spawn("uplink/renewals", async move {
         shutdown.or(store_renewals(keep, renewals)).await;
     });
@@ -123,6 +138,24 @@ pub(crate) fn start(
         tables,
         dialer: handle,
     })
+}
+
+/// The parent takes this cluster out of the tree: that is remembered, so that no later start dials it again.
+async fn note_detachment(
+    uplink: Uplink,
+    mut state: watch::Receiver<LinkState>,
+    wake: Arc<watch::Sender<u64>>,
+) {
+    let detached = |state: &LinkState| matches!(state, LinkState::Refused(r) if r.reason == RefusalReason::Detached);
+    let words = match state.wait_for(detached).await.as_deref() {
+        Ok(LinkState::Refused(refusal)) => refusal.message.clone(),
+        Ok(_) | Err(_) => return,
+    };
+    tracing::warn!(words, "the parent has detached this cluster");
+    if let Err(error) = uplink.detach(words) {
+        tracing::error!(%error, "the detachment is not remembered; the parent will be asked again after a restart");
+    }
+    wake.send_modify(|n| *n += 1);
 }
 
 async fn store_renewals(uplink: Uplink, mut renewals: mpsc::Receiver<cedge_link::Renewed>) {

@@ -124,7 +124,8 @@ async fn an_evicted_child_is_dropped_within_seconds_and_cannot_return() {
     let uplink = child.dial(&folder.store("site"), &parent.address);
     uplink.connects().await;
     let session = parent.sessions.recv().await.unwrap();
-    parent.hub.denied.lock().unwrap().push(child.key.id());
+    let revoked_id = (child.key.id(), RefusalReason::Revoked);
+    parent.hub.denied.lock().unwrap().push(revoked_id);
     let evicted = Instant::now();
     session.closed().await;
     assert!(evicted.elapsed() < Duration::from_secs(5));
@@ -134,6 +135,30 @@ async fn an_evicted_child_is_dropped_within_seconds_and_cannot_return() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(
         revoked(&uplink.handle.state().borrow()),
+        "{:?}",
+        uplink.handle.state().borrow()
+    );
+    assert_eq!(uplink.handle.connects(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_detached_child_is_told_and_dials_no_more() {
+    let folder = Folder::new();
+    let mut parent = Parent::start(folder.store("hub")).await;
+    let child = Child::join(&parent, "plant-7").await;
+    let uplink = child.dial(&folder.store("site"), &parent.address);
+    uplink.connects().await;
+    let _session = parent.sessions.recv().await.unwrap();
+    let detached_id = (child.key.id(), RefusalReason::Detached);
+    parent.hub.denied.lock().unwrap().push(detached_id);
+    let detached = |state: &LinkState| matches!(state, LinkState::Refused(refusal) if refusal.reason == RefusalReason::Detached);
+    uplink.reaches(detached).await;
+    // Were it to dial, it would be let in again.
+    parent.hub.denied.lock().unwrap().clear();
+    uplink.handle.poke();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(
+        detached(&uplink.handle.state().borrow()),
         "{:?}",
         uplink.handle.state().borrow()
     );

@@ -57,7 +57,7 @@ pub const UP: TableSpec = tables::REPORTS;
 pub struct TestHub {
     pub authority: Arc<Authority>,
     pub store: TableStore,
-    pub denied: Mutex<Vec<ClusterId>>,
+    pub denied: Mutex<Vec<(ClusterId, RefusalReason)>>,
     pub sessions: mpsc::Sender<Session>,
     pub lifetime: Mutex<SignedDuration>,
     pub renewals: AtomicU64,
@@ -130,8 +130,10 @@ impl Hub for TestHub {
         let _ = self.sessions.try_send(session);
     }
 
-    fn is_denied(&self, id: &ClusterId) -> bool {
-        self.denied.lock().unwrap().contains(id)
+    fn denied(&self, peer: &PeerId) -> Option<Refusal> {
+        let denied = self.denied.lock().unwrap();
+        let found = denied.iter().find(|(id, _)| *id == peer.id)?;
+        Some(Refusal::new(found.1, "you are not wanted here"))
     }
 }
 

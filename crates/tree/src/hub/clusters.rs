@@ -111,10 +111,10 @@ async fn evict(hub: &Hub, object: &EdgeCluster) -> Result<Next, Error> {
         .and_then(|s| s.identity.as_ref())
         .and_then(|i| i.parse::<ClusterId>().ok());
     if let Some(id) = id {
-        let why = if object.annotations().contains_key(DETACH) {
-            "detached"
-        } else {
-            "evicted"
+        let reason = reason_of_removal(object);
+        let why = match reason {
+            RefusalReason::Detached => super::denied::DETACHED,
+            _ => "evicted",
         };
         hub.parts
             .denied
@@ -124,7 +124,7 @@ async fn evict(hub: &Hub, object: &EdgeCluster) -> Result<Next, Error> {
         if let Some(child) = hub.children.remove(&name)
             && let Some(session) = child.session
         {
-            session.close(super::evicted(&name));
+            session.close(super::removed(&name, &hub.parts.name, reason));
         }
         let table = |cause| Error::Table {
             name: name.clone(),
@@ -149,6 +149,15 @@ async fn evict(hub: &Hub, object: &EdgeCluster) -> Result<Next, Error> {
     }
     hub.parts.around.changed();
     Ok(Next::OnChange)
+}
+
+/// Whether an `EdgeCluster` that is deleted is evicted or detached.
+pub(super) fn reason_of_removal(object: &EdgeCluster) -> RefusalReason {
+    if object.annotations().contains_key(DETACH) {
+        RefusalReason::Detached
+    } else {
+        RefusalReason::Revoked
+    }
 }
 
 /// Tells the child who it is here.

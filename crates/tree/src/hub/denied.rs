@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use cedge_api::{ClusterId, SYSTEM_NAMESPACE, TREE_MANAGER};
+use cedge_link::RefusalReason;
 use cedge_tasks::clock;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
@@ -14,6 +15,9 @@ use serde_json::json;
 
 /// Name of the `ConfigMap`.
 const NAME: &str = "edge-denied";
+
+/// How a note on the list says that the child was not evicted but taken out of the tree.
+pub(crate) const DETACHED: &str = "detached";
 
 /// The deny list. Cheap to clone.
 #[derive(Clone)]
@@ -41,11 +45,22 @@ impl Denied {
         })
     }
 
-    pub(crate) fn has(&self, id: &ClusterId) -> bool {
-        self.list
+    /// Why an identity may not come, if it may not.
+    pub(crate) fn reason(&self, id: &ClusterId) -> Option<RefusalReason> {
+        let list = self
+            .list
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .contains_key(id.as_str())
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // The note is `NAME, WHY at TIME`; a name has no comma.
+        let note = list.get(id.as_str())?;
+        let detached = note
+            .split_once(", ")
+            .is_some_and(|(_, why)| why.starts_with(DETACHED));
+        Some(if detached {
+            RefusalReason::Detached
+        } else {
+            RefusalReason::Revoked
+        })
     }
 
     /// Denies an identity, durably.

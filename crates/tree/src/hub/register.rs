@@ -49,10 +49,10 @@ pub(super) async fn register(hub: &Hub, request: JoinRequest) -> Result<Joined, 
         name.as_str(),
     )
     .await?;
-    if granted.again && hub.parts.denied.has(&who) {
+    if granted.again && hub.parts.denied.reason(&who).is_some() {
         // Else whoever was evicted would come back by itself, with the token that it still has.
         let message = format!(
-            "{name} was evicted, and this token was used by it before; make another: cedge token create"
+            "{name} was taken out of the tree here, and this token was used by it before; make another: cedge token create"
         );
         return Err(Refusal::new(RefusalReason::TokenUsedUp, message));
     }
@@ -195,7 +195,8 @@ pub(super) async fn admit(hub: &Hub, peer: &PeerId) -> Result<Admission, Refusal
         None => apply(hub, &name, None, true).await?,
     };
     if object.metadata.deletion_timestamp.is_some() {
-        return Err(super::evicted(name.as_str()));
+        let reason = super::clusters::reason_of_removal(&object);
+        return Err(super::removed(name.as_str(), &hub.parts.name, reason));
     }
     note_identity_if_new(hub, &name, &object, &peer.id).await?;
     if !object.spec.approved {

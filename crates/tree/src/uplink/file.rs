@@ -34,6 +34,9 @@ pub struct Joined {
     /// Origins that lost their keys, and who they are now.
     #[serde(default)]
     pub replaced: BTreeMap<ClusterId, ClusterId>,
+    /// What the parent said when it detached us. Nobody is dialled then, until somebody joins again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detached: Option<String>,
 }
 
 /// The file. Cheap to clone.
@@ -91,6 +94,17 @@ impl Uplink {
     pub fn save(&self, joined: &Joined) -> Result<(), Error> {
         let bytes = serde_json::to_vec_pretty(joined).unwrap_or_default();
         Ok(cedge_pki::files::write_private(&self.path, &bytes)?)
+    }
+
+    /// Remembers that the parent has detached us.
+    pub(crate) fn detach(&self, words: String) -> Result<(), Error> {
+        match self.load()? {
+            Some(joined) => self.save(&Joined {
+                detached: Some(words),
+                ..joined
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Remembers a renewed certificate.

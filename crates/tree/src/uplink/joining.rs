@@ -65,6 +65,7 @@ pub async fn join(uplink: &Uplink, wish: Wish) -> Result<Joined, Error> {
     let pin = token.ca_sha256;
     if let Some(before) = &before
         && before.parent != pin.id()
+        && before.detached.is_none()
         && !wish.replace
     {
         return Err(Error::HasParent {
@@ -105,6 +106,7 @@ pub async fn join(uplink: &Uplink, wish: Wish) -> Result<Joined, Error> {
         chain: given.chain,
         ca: given.ca,
         replaced,
+        detached: None,
     };
     uplink.save(&joined)?;
     Ok(joined)
