@@ -26,7 +26,7 @@ pub use identity::Identity;
 pub use join::JoinToken;
 pub use key::Key;
 pub use kubeconfig::Kubeconfig;
-pub use pin::Pin;
+pub use pin::{NODE_AUTHORITY, Pin};
 pub use service_account::ServiceAccountTokens;
 pub use verify::Refusal;
 

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Pin(pub [u8; 32]);
 
+/// Annotation of a Node: the pin of the authority behind the certificate at the node's port, for the API server that
+/// dials it. It stands in the object because whoever writes the port there also says who answers at it.
+pub const NODE_AUTHORITY: &str = "edge.centaurus.io/serving-authority";
+
 /// Not 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the SHA-256 of a key: 64 hexadecimal digits")]

@@ -41,6 +41,35 @@ pub fn api_server(credential: Arc<LiveCredential>, authority: &Authority) -> Arc
     server(credential, users, API, &[b"h2", b"http/1.1"])
 }
 
+/// A hub's HTTP beside a cluster whose users have certificates of `others`: as [`api_server`], for them too.
+#[must_use]
+pub fn hub_server(
+    credential: Arc<LiveCredential>,
+    authority: &Authority,
+    others: &[CertificateDer<'static>],
+) -> Arc<ServerConfig> {
+    let users = Arc::new(Users::of_both(authority, others));
+    server(credential, users, API, &[b"h2", b"http/1.1"])
+}
+
+/// A port that answers an API server in the name of a node: HTTP/1.1 (what is upgraded needs it), and a certificate of
+/// a user of one of `authorities`. `None` if none of them can be read.
+#[must_use]
+pub fn node_server(
+    credential: Arc<LiveCredential>,
+    authorities: &[CertificateDer<'static>],
+) -> Option<Arc<ServerConfig>> {
+    let users = Arc::new(Users::only_of(authorities)?);
+    Some(server(credential, users, API, &[b"http/1.1"]))
+}
+
+/// An API server, towards [`node_server`], whose authority is pinned.
+#[must_use]
+pub fn node_client(pin: Pin, credential: Arc<LiveCredential>) -> Arc<ClientConfig> {
+    let verifier = Arc::new(Parent::pinned(pin));
+    client(verifier, Some(credential), LINK, &[b"http/1.1"])
+}
+
 /// A hub, towards children: their certificate is required, its dates are not judged.
 #[must_use]
 pub fn link_server(

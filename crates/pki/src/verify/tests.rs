@@ -376,3 +376,45 @@ fn a_chain_is_searched_for_the_pinned_authority_and_not_without_end() {
     assert!(verify(0) && verify(7));
     assert!(!verify(8));
 }
+
+/// Somebody with a certificate of `of`, who dials a port of `hub`.
+fn client_of(hub: &Authority, of: &Authority, profile: &Profile) -> Arc<ClientConfig> {
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    tls::node_client(hub.pin(), issue(of, profile, Validity::from_now(now)))
+}
+
+#[test]
+fn a_nodes_port_is_for_users_of_the_cluster_and_nobody_else() {
+    let (cluster_ca, hub) = (Authority::ephemeral(), Authority::ephemeral());
+    let roots = [cluster_ca.certificate().clone()];
+    let port = || tls::node_server(server_of(&hub, usual()), &roots).unwrap();
+    let ask =
+        |of: &Authority, profile: &Profile| shake(client_of(&hub, of, profile), port(), "10.0.0.9");
+    let shaken = ask(&cluster_ca, &user());
+    assert_eq!(shaken.server.unwrap().unwrap().common_name, "jo");
+    for (of, profile) in [(&hub, user()), (&cluster_ca, cluster())] {
+        assert!(ask(of, &profile).server.is_err(), "{profile:?}");
+    }
+    let pin = hub.pin();
+    let bare = shake(tls::join_client(pin, b"http/1.1"), port(), "10.0.0.9");
+    assert!(bare.server.is_err(), "without a certificate");
+    assert!(tls::node_server(server_of(&hub, usual()), &[]).is_none());
+}
+
+#[test]
+fn a_hub_lets_in_users_of_its_own_and_of_the_cluster_beside_it() {
+    let (cluster_ca, hub) = (Authority::ephemeral(), Authority::ephemeral());
+    let roots = [cluster_ca.certificate().clone()];
+    let port = || tls::hub_server(server_of(&hub, usual()), &hub, &roots);
+    for of in [&cluster_ca, &hub] {
+        let shaken = shake(client_of(&hub, of, &user()), port(), "10.0.0.9");
+        assert!(shaken.server.unwrap().is_some());
+        let shaken = shake(client_of(&hub, of, &cluster()), port(), "10.0.0.9");
+        assert!(shaken.server.is_err(), "a child speaks for no user");
+    }
+    let stranger = Authority::ephemeral();
+    let shaken = shake(client_of(&hub, &stranger, &user()), port(), "10.0.0.9");
+    assert!(shaken.server.is_err());
+    let bare = shake(tls::join_client(hub.pin(), b"http/1.1"), port(), "10.0.0.9");
+    assert_eq!(bare.server.unwrap(), None, "a token may speak for it");
+}
