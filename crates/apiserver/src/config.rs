@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cedge_pki::{Identity, ServiceAccountTokens};
+use cedge_pki::{Identity, LiveCredential, ServiceAccountTokens};
 use cedge_store::Store;
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
@@ -76,8 +76,10 @@ pub struct Config {
     pub tokens: ServiceAccountTokens,
     /// Bearer tokens beside those.
     pub static_tokens: Vec<StaticToken>,
-    /// The way to nodes.
+    /// The way to nodes that hang on this process.
     pub node_connector: Arc<dyn NodeConnector>,
+    /// What this server shows to the ports of nodes that it has no other way to. Without it those are not dialled.
+    pub node_credential: Option<Arc<LiveCredential>>,
     /// Kinds that no controller acts on: an Event on each new object says so.
     pub unattended: Vec<GroupResource>,
     /// Whether a pod needs an account that exists. Default yes, as in Kubernetes; no where nothing makes accounts.
@@ -105,6 +107,7 @@ impl Config {
             tokens,
             static_tokens: Vec::new(),
             node_connector: Arc::new(NoNodes),
+            node_credential: None,
             unattended: unattended(),
             require_service_accounts: true,
             service_network: (Ipv4Addr::new(10, 43, 0, 0), 16),

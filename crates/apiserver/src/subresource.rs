@@ -1,6 +1,7 @@
 //! Parts of resources with paths of their own, and resources that are only answered.
 
 mod binding;
+mod dial;
 mod eviction;
 pub(crate) mod node;
 mod review;

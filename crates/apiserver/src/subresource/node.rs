@@ -235,10 +235,7 @@ fn encode(text: &str) -> String {
 type Sender = http1::SendRequest<Empty<Bytes>>;
 
 async fn open(api: &Arc<Api>, node: &str) -> Result<Sender> {
-    let stream = api
-        .config
-        .node_connector
-        .connect(node)
+    let stream = super::dial::dial(api, node)
         .await
         .map_err(|e| unreachable_node(&e))?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream))

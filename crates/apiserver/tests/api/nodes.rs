@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use cedge_apiserver::{ByteStream, ConnectError, NodeConnector};
+use cedge_pki::{Authority, Key, LiveCredential, NODE_AUTHORITY, Pin, Profile, Validity, tls};
+use cedge_tasks::Trigger;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -164,4 +166,73 @@ async fn exec_is_a_stream_to_the_node_even_without_a_socket() {
         .get(&format!("{PODS}/p/exec?command=true&stdout=1"))
         .await;
     assert_eq!(plain.code, 400, "exec without an upgrade");
+}
+
+/// A node's port as a hub holds it open: TLS, for users of the cluster only. Answers the pin of who is behind it.
+async fn port_of_a_node(node: FakeNode, users: &Authority) -> (u16, Pin, Trigger) {
+    let hub = Authority::ephemeral();
+    let names = vec!["hub.example".to_owned()];
+    let shown = hub.server_credential(names, cedge_tasks::clock::now());
+    let shown = LiveCredential::new(&shown.unwrap());
+    let settings = tls::node_server(shown, &[users.certificate().clone()]).unwrap();
+    let listener = cedge_serving::bind("127.0.0.1:0".parse().unwrap());
+    let listener = listener.await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (stop, shutdown) = cedge_tasks::shutdown();
+    let service = tower::service_fn(move |request| answer(node.asked.clone(), request));
+    let serving = cedge_serving::Server::new(settings, service).serve(listener, shutdown);
+    cedge_tasks::spawn("test/port", serving);
+    (port, hub.pin(), stop)
+}
+
+async fn show_port(server: &Server, port: u16, authority: Pin) {
+    let node = json!({
+        "kind": "Node", "apiVersion": "v1",
+        "metadata": {"name": "far", "annotations": {NODE_AUTHORITY: authority.to_string()}},
+    });
+    server.post("/api/v1/nodes", node).await;
+    let status = json!({
+        "metadata": {"annotations": {NODE_AUTHORITY: authority.to_string()}},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        },
+    });
+    for path in ["/api/v1/nodes/far", "/api/v1/nodes/far/status"] {
+        let patched = server.patch(path, "merge-patch+json", status.clone()).await;
+        assert_eq!(patched.code, 200, "{patched:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_elsewhere_is_dialled_at_its_port_if_who_answers_is_who_it_says() {
+    let users = Authority::ephemeral();
+    let profile = Profile::User {
+        name: "kube-apiserver-kubelet-client".into(),
+        group: None,
+    };
+    let validity = Validity::from_now(cedge_tasks::clock::now());
+    let shown = users.issue(&profile, &Arc::new(Key::generate()), validity);
+    let shown = LiveCredential::new(&shown.unwrap());
+    let (here, far) = (FakeNode::default(), FakeNode::default());
+    let server = start_with(|config| {
+        config.node_connector = Arc::new(here);
+        config.node_credential = Some(shown);
+    })
+    .await;
+    server.create(PODS, pod("p")).await;
+    bind(&server, "far").await;
+    let (port, authority, _stop) = port_of_a_node(far.clone(), &users).await;
+    show_port(&server, port, authority).await;
+    let log = server.get(&format!("{PODS}/p/log")).await;
+    assert_eq!(log.body, "line 1\nline 2\n");
+    assert_eq!(
+        *far.asked.lock().unwrap(),
+        ["/containerLogs/default/p/c"],
+        "through the port"
+    );
+    show_port(&server, port, Pin([7; 32])).await;
+    let log = server.get(&format!("{PODS}/p/log")).await;
+    let message = log.body["message"].as_str().unwrap();
+    assert!(message.contains("another authority"), "{message}");
 }

@@ -1,0 +1,122 @@
+//! The way to a node: a stream in this process if its link ends here, else its port.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cedge_pki::{LiveCredential, NODE_AUTHORITY, Pin, Refusal, tls};
+use rustls::pki_types::ServerName;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::api::Api;
+use crate::config::{ByteStream, ConnectError};
+
+/// For the connection and the handshake each; Kubernetes gives a kubelet as much.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// Which of a node's addresses is dialled: the first kind that it has.
+const KINDS: [&str; 5] = [
+    "InternalIP",
+    "ExternalIP",
+    "InternalDNS",
+    "ExternalDNS",
+    "Hostname",
+];
+
+/// A stream to the HTTP/1.1 server of a node.
+pub(super) async fn dial(api: &Api, node: &str) -> Result<Box<dyn ByteStream>, ConnectError> {
+    let absent = match api.config.node_connector.connect(node).await {
+        Err(absent @ ConnectError::NotConnected(_)) => absent,
+        other => return other,
+    };
+    let Some(credential) = &api.config.node_credential else {
+        return Err(absent);
+    };
+    let object = api.cache.kind("", "nodes").get(node);
+    let Some(port) = object.and_then(|o| Port::of(&o.value().ok()?)) else {
+        return Err(absent);
+    };
+    let failed = |cause| ConnectError::Failed {
+        node: node.to_owned(),
+        cause,
+    };
+    port.dial(credential).await.map_err(failed)
+}
+
+/// Where a node's HTTP server is said to be.
+#[derive(Debug, PartialEq, Eq)]
+struct Port {
+    host: String,
+    port: u16,
+    /// The authority behind its certificate.
+    authority: Pin,
+}
+
+impl Port {
+    /// What the Node says. One that does not say who answers there is not dialled: whoever had its address would get
+    /// what people type into their shells.
+    fn of(node: &Value) -> Option<Self> {
+        let status = &node["status"];
+        let port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64()?;
+        let addresses = status["addresses"].as_array()?;
+        let host = KINDS.iter().find_map(|kind| {
+            let found = addresses.iter().find(|a| a["type"] == *kind);
+            found.and_then(|a| a["address"].as_str())
+        })?;
+        let authority = node["metadata"]["annotations"][NODE_AUTHORITY].as_str()?;
+        Some(Self {
+            host: host.to_owned(),
+            port: u16::try_from(port).ok().filter(|p| *p != 0)?,
+            authority: authority.parse().ok()?,
+        })
+    }
+
+    async fn dial(&self, credential: &Arc<LiveCredential>) -> io::Result<Box<dyn ByteStream>> {
+        let settings = tls::node_client(self.authority, Arc::clone(credential));
+        // The pinned authority says who answers, not the name.
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let stream = within(TcpStream::connect((self.host.as_str(), self.port))).await?;
+        let _ = stream.set_nodelay(true);
+        // Boxed: the future of a handshake is large.
+        let shaking = Box::pin(TlsConnector::from(settings).connect(name, stream));
+        Ok(Box::new(within(shaking).await.map_err(in_words)?))
+    }
+}
+
+/// What `pki` has against the other end, in its own words.
+fn in_words(error: io::Error) -> io::Error {
+    match Refusal::behind(&error) {
+        Some(refusal) => io::Error::other(refusal),
+        None => error,
+    }
+}
+
+async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 s");
+    tokio::time::timeout(DIAL_LIMIT, work).await.map_err(late)?
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_dialled_where_it_says_and_only_if_it_says_who_answers() {
+        let pin = Pin([7; 32]);
+        let mut node = json!({
+            "metadata": {"annotations": {NODE_AUTHORITY: pin.to_string()}},
+            "status": {
+                "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.9"}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": 40123}},
+            },
+        });
+        let port = Port::of(&node).unwrap();
+        assert_eq!((port.host.as_str(), port.port), ("10.0.0.9", 40123));
+        assert_eq!(port.authority, pin);
+        node["metadata"]["annotations"] = json!({});
+        assert_eq!(Port::of(&node), None);
+    }
+}
