@@ -123,6 +123,9 @@ pub struct RosterLine {
     pub version: String,
     /// Nodes ready, and all of them.
     pub nodes: (u32, u32),
+    /// Why it is not well, in the first words of what it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The key under which a roster says that it was cut to its first lines.

@@ -38,7 +38,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             start_logging();
             Box::pin(attach::run(args, kubeconfig, until_signal())).await?;
         }
-        Command::Join(args) => join::run(args).await?,
+        Command::Join(args) => join::run(args, kubeconfig).await?,
         Command::Token(command) => token::run(command, kubeconfig).await?,
         Command::Uplink(command) => uplink::run(command, kubeconfig).await?,
         Command::Tree(how) => tree::run(how, kubeconfig).await?,
@@ -83,7 +83,9 @@ fn until_signal() -> Shutdown {
 /// Structured logs to standard error; `CEDGE_LOG` chooses what (default `info`), `CEDGE_LOG_FORMAT=json` how.
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("CEDGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Whoever asked the API tells of its failure, in words of its own.
+    let usual = || EnvFilter::new("info,kube_client::client::builder=off");
+    let filter = EnvFilter::try_from_env("CEDGE_LOG").unwrap_or_else(|_| usual());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // A log on a full disk must not end the thread that has something to say about it.

@@ -5,7 +5,7 @@ mod node;
 mod wires;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,7 +54,16 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
     let tasks = Group::new(shutdown.clone());
     let tree: Arc<OnceLock<Tree>> = Arc::default();
     let registry = cedge_apiserver::SharedRegistry::default();
-    let api = start_api(&config, &store, &registry, &tree, api_address, &tasks).await?;
+    let api = start_api(
+        &config,
+        &store,
+        &registry,
+        &tree,
+        api_address,
+        &authority,
+        &tasks,
+    )
+    .await?;
     let tree_ready = config
         .runs(Module::Tree)
         .then(|| api.readiness().part("tree"));
@@ -124,18 +133,23 @@ fn open_store(dir: &Path) -> anyhow::Result<Store> {
     store.context("the cluster's store")
 }
 
+#[expect(clippy::too_many_arguments, reason = "what the API is wired to, once")]
 async fn start_api(
     config: &Server,
     store: &Store,
     registry: &cedge_apiserver::SharedRegistry,
     tree: &Arc<OnceLock<Tree>>,
     address: SocketAddr,
+    authority: &Authority,
     tasks: &Group,
 ) -> anyhow::Result<ApiServer> {
     let tokens = ServiceAccountTokens::load_or_create(&config.data_dir.join("api"), ISSUER)?;
     let mut settings = cedge_apiserver::Config::new(store.clone(), tokens);
     settings.metrics = registry.clone();
     settings.node_connector = Arc::new(wires::ToNodes(tree.clone()));
+    if !config.runs(Module::Tree) {
+        settings.node_credential = Some(node_credential(authority)?);
+    }
     settings.advertised = config
         .hub_addresses()
         .first()
@@ -147,6 +161,17 @@ async fn start_api(
                 .map(|ip| SocketAddr::new(ip, address.port()))
         });
     Ok(ApiServer::start(settings, tasks.shutdown().clone()).await?)
+}
+
+/// What the API server shows to the ports of nodes, which a hub in another process holds open.
+fn node_credential(authority: &Authority) -> anyhow::Result<Arc<LiveCredential>> {
+    let profile = Profile::User {
+        name: "kube-apiserver-kubelet-client".to_owned(),
+        group: Some("system:masters".to_owned()),
+    };
+    let key = Arc::new(cedge_pki::Key::generate());
+    let credential = authority.issue(&profile, &key, Validity::from_now(clock::now()))?;
+    Ok(LiveCredential::new(&credential))
 }
 
 /// The administrator's kubeconfig, private to who started the server.
@@ -223,7 +248,7 @@ fn start_workers(
 
 /// Joins at the first start. A token that cannot be right ends the start; a parent that is not there does not: the
 /// cluster works without it, and it is tried again.
-async fn first_join(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
+pub(crate) async fn first_join(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<()> {
     match join_parent(config, authority).await {
         Err(error) if is_passing(&error) => {
             tracing::warn!(
@@ -293,18 +318,25 @@ async fn keep_tree(
     };
     let _ = place.set(tree.clone());
     drop(ready);
-    keep_joining(&config, &authority, &tasks);
-    cedge_tree::port::serve(tree, listener, authority, credential, shutdown).await;
+    let kubeconfig = config.data_dir.join("kubeconfig");
+    keep_joining(&config, &authority, kubeconfig, &tasks);
+    cedge_tree::port::serve(tree, listener, authority, credential, &[], shutdown).await;
 }
 
-/// Joins the parent when it was not reached at the start.
-fn keep_joining(config: &Server, authority: &Arc<Authority>, tasks: &Group) {
+/// Joins the parent when it was not reached at the start. `kubeconfig` speaks to this cluster.
+pub(crate) fn keep_joining(
+    config: &Server,
+    authority: &Arc<Authority>,
+    kubeconfig: PathBuf,
+    tasks: &Group,
+) {
     let (config, authority) = (config.clone(), authority.clone());
     tasks.supervise("tree/join", OnError::Restart, move || {
         let (config, authority) = (config.clone(), authority.clone());
+        let kubeconfig = kubeconfig.clone();
         async move {
             if join_parent(&config, &authority).await? {
-                crate::commands::tell_joined(&config.data_dir).await?;
+                crate::commands::tell_joined(&kubeconfig).await?;
             }
             anyhow::Ok(())
         }
@@ -312,10 +344,7 @@ fn keep_joining(config: &Server, authority: &Arc<Authority>, tasks: &Group) {
 }
 
 /// Joins the parent whose token was given, unless that is done; says whether it did.
-pub(crate) async fn join_parent(
-    config: &Server,
-    authority: &Arc<Authority>,
-) -> anyhow::Result<bool> {
+async fn join_parent(config: &Server, authority: &Arc<Authority>) -> anyhow::Result<bool> {
     let dir = config.data_dir.join("tree");
     cedge_pki::files::private_dir(&dir)?;
     let uplink = cedge_tree::uplink::Uplink::new(&dir, authority.clone());
@@ -367,6 +396,7 @@ async fn start_tree(
             silence: config.silence,
             node_grace: config.node_grace,
             hub,
+            ports: None,
         },
         tasks.shutdown().clone(),
     );

@@ -3,6 +3,7 @@
 //! [`Site`] is one `cedge server` in a folder of its own; [`Wire`] is the wire between two of them, which can be cut.
 //! Tests run with `CEDGE_E2E=1` (as `cargo xtask ci` does); otherwise each says that it is skipped, and why.
 
+mod attached;
 mod chain;
 mod disk;
 mod folder;
@@ -15,6 +16,7 @@ mod site;
 mod wait;
 mod wire;
 
+pub use attached::Attached;
 pub use chain::Chain;
 pub use disk::SmallDisk;
 pub use folder::Folder;

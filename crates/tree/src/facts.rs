@@ -100,7 +100,10 @@ pub(crate) async fn probe(client: Client, health: watch::Sender<ApiHealth>) {
                 trouble: None,
                 version: version.git_version,
             },
-            Ok(Err(error)) => trouble(&health, format!("its API does not answer: {error}")),
+            Ok(Err(error)) => {
+                let why = root_cause(&error);
+                trouble(&health, format!("its API does not answer: {why}"))
+            }
             Err(_) => trouble(&health, "its API does not answer in time".to_owned()),
         };
         health.send_if_modified(|before| {
@@ -110,6 +113,15 @@ pub(crate) async fn probe(client: Client, health: watch::Sender<ApiHealth>) {
         });
         tokio::time::sleep(PROBE_EVERY).await;
     }
+}
+
+/// The last word of an error's chain: "connection refused" says more than "client error".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    deepest.to_string()
 }
 
 fn trouble(health: &watch::Sender<ApiHealth>, why: String) -> ApiHealth {

@@ -5,6 +5,7 @@ mod api_writes;
 mod handover;
 mod keeper;
 mod lost;
+mod ports;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,6 +22,9 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::sync::watch;
+
+pub use ports::PortSettings;
+pub(crate) use ports::{Port, Ports};
 
 /// Annotation of a Node: the identity that its link must have.
 pub(crate) const IDENTITY: &str = "edge.centaurus.io/identity";
@@ -47,6 +51,8 @@ pub(crate) struct NodeState {
     pub(crate) id: ClusterId,
     pub(crate) tables: NodeTables,
     pub(crate) session: watch::Sender<Option<Session>>,
+    /// Where the API server finds it, unless the hub is in the same process.
+    pub(crate) port: Option<Port>,
 }
 
 impl NodeState {
@@ -73,6 +79,7 @@ pub(crate) struct Nodes {
     pub(crate) caches: Caches,
     /// How long a node may be without a link before it counts as lost.
     grace: Duration,
+    ports: Option<Ports>,
     map: Arc<Mutex<BTreeMap<String, NodeState>>>,
 }
 
@@ -82,6 +89,7 @@ impl Nodes {
         store: TableStore,
         informers: &Informers,
         grace: Duration,
+        ports: Option<Ports>,
         tasks: Group,
     ) -> Self {
         let caches = Caches {
@@ -99,6 +107,7 @@ impl Nodes {
             tasks,
             caches,
             grace,
+            ports,
             map: Arc::default(),
         }
     }
@@ -119,7 +128,7 @@ impl Nodes {
                 .get(IDENTITY)
                 .and_then(|i| i.parse::<ClusterId>().ok());
             if let Some(id) = id
-                && let Err(refusal) = self.open(&node.name_any(), &id)
+                && let Err(refusal) = self.open(&node.name_any(), &id, port_of(&node))
             {
                 tracing::warn!(node = node.name_any(), %refusal, "node not taken up");
             }
@@ -174,7 +183,7 @@ impl Nodes {
                 self.register(&name, &peer.id, &BTreeMap::new()).await?;
             }
         }
-        let t = self.open(&peer.name, &peer.id)?.tables;
+        let t = self.open(&peer.name, &peer.id, 0)?.tables;
         let tables = vec![
             t.pods.into(),
             t.objects.into(),
@@ -196,7 +205,8 @@ impl Nodes {
         self.lock().remove(name);
     }
 
-    fn open(&self, name: &str, id: &ClusterId) -> Result<NodeState, Refusal> {
+    /// `port` is the one that its Node showed before.
+    fn open(&self, name: &str, id: &ClusterId, port: u16) -> Result<NodeState, Refusal> {
         let mut map = self.lock();
         if let Some(node) = map.get(name).filter(|n| n.id == *id) {
             return Ok(node.clone());
@@ -215,6 +225,10 @@ impl Nodes {
             id: id.clone(),
             tables,
             session: watch::channel(None).0,
+            port: self
+                .ports
+                .as_ref()
+                .map(|ports| ports.open(self, name, port, &self.tasks)),
         };
         map.insert(name.to_owned(), node.clone());
         keeper::start(self, node.clone(), &self.tasks);
@@ -226,6 +240,16 @@ impl Nodes {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The port at which a Node was found before.
+fn port_of(node: &Node) -> u16 {
+    let endpoints = node
+        .status
+        .as_ref()
+        .and_then(|s| s.daemon_endpoints.clone());
+    let port = endpoints.and_then(|e| e.kubelet_endpoint).map(|e| e.port);
+    port.and_then(|p| u16::try_from(p).ok()).unwrap_or_default()
 }
 
 fn unavailable(error: &kube::Error) -> Refusal {

@@ -21,8 +21,9 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(crate) use caller::Caller;
-use refusal::refusal;
+pub(crate) use caller::{Caller, ask};
+pub(crate) use forward::{forward, undress};
+pub(crate) use refusal::refusal;
 
 use crate::hub::Hub;
 
@@ -159,21 +160,21 @@ impl Reach {
         let prefix = format!("/clusters/{name}");
         match forward::strip(request, &prefix) {
             Ok(mut request) => {
-                forward::undress(request.headers_mut());
-                forward::forward(stream, request, &self.shutdown).await
+                undress(request.headers_mut());
+                forward(stream, request, &self.shutdown).await
             }
             Err(message) => refusal(StatusCode::BAD_REQUEST, "BadRequest", &message),
         }
     }
 
     async fn to_api(&self, mut request: Request<Incoming>, parent: &str) -> Answer {
-        forward::undress(request.headers_mut());
+        undress(request.headers_mut());
         self.api.dress(request.headers_mut());
         if let Err(message) = forward::impersonate(request.headers_mut(), parent) {
             return refusal(StatusCode::BAD_REQUEST, "BadRequest", &message);
         }
         match self.api.dial().await {
-            Ok(io) => forward::forward(io, request, &self.shutdown).await,
+            Ok(io) => forward(io, request, &self.shutdown).await,
             Err(error) => {
                 let message = format!(
                     "the API of {} does not answer: {error}",

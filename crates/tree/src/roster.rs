@@ -114,7 +114,17 @@ pub(crate) fn own_line(
         nodes: facts
             .map(|f| (f.nodes.ready, f.nodes.total))
             .unwrap_or_default(),
+        reason: facts.and_then(|f| why(f.reason.as_deref()?)),
     }
+}
+
+/// Signs of a reason that a line carries: enough to tell an API that is down from nodes that are, and no more, as lines
+/// are kept at every ancestor (I5).
+const REASON_MAX: usize = 64;
+
+fn why(reason: &str) -> Option<String> {
+    let first = reason.split(':').next().unwrap_or_default();
+    Some(first.chars().take(REASON_MAX).collect::<String>()).filter(|words| !words.is_empty())
 }
 
 /// All lines that this cluster sends up: each child's own, and the child's lines below its name. Beyond the bound
@@ -135,6 +145,7 @@ pub(crate) fn upward(children: &[(ChildState, RosterLine)]) -> BTreeMap<String, 
             if !connected && line.state != ClusterState::Pending {
                 line.state = ClusterState::Unreachable;
                 line.as_of = line.as_of.or_else(|| child.last_heard.clone());
+                line.reason = None;
             }
             let value = serde_json::to_vec(&line).unwrap_or_default();
             out.insert(roster_key(Some(&child.name), &path), value);

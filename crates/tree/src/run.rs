@@ -22,7 +22,7 @@ use crate::around::{Around, Place};
 use crate::facts::{self, ApiHealth, Constant};
 use crate::hub::{self, Denied, Hub, Parts};
 use crate::install;
-use crate::nodes::Nodes;
+use crate::nodes::{Nodes, PortSettings, Ports};
 use crate::reach::{ApiDial, Reach};
 use crate::roster;
 use crate::uplink::{self, Running, Uplink};
@@ -54,6 +54,8 @@ pub struct Config {
     pub parent_role: String,
     /// Where the hub listens, to be told to those who ask for it.
     pub hub: SocketAddr,
+    /// Ports in the nodes' names, where the API server is another process.
+    pub ports: Option<PortSettings>,
 }
 
 impl std::fmt::Debug for Config {
@@ -262,6 +264,7 @@ async fn start_hub(
         store.clone(),
         &config.informers,
         config.node_grace,
+        config.ports.clone().and_then(Ports::new),
         tasks.clone(),
     );
     let health = watch::channel(ApiHealth {

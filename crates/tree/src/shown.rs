@@ -40,6 +40,9 @@ pub struct Shown {
     /// Its labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Why it is not well, if it is heard of and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// What hangs below it.
     pub children: Vec<Shown>,
 }
@@ -63,6 +66,7 @@ pub(crate) fn tree(hub: &Hub) -> Shown {
             ready: own.nodes.ready,
         },
         labels: own.labels,
+        reason: own.reason,
         children: Vec::new(),
     };
     for object in hub.clusters.list() {
@@ -101,6 +105,11 @@ fn child(hub: &Hub, object: &EdgeCluster) -> Option<Shown> {
             ready: nodes.ready,
         },
         labels: object.labels().clone(),
+        reason: held
+            .as_ref()
+            .filter(|c| c.is_connected())
+            .and_then(crate::hub::facts_of)
+            .and_then(|facts| facts.reason),
         children: Vec::new(),
     };
     let lines = held
@@ -155,6 +164,7 @@ fn insert(
             ready: line.nodes.0,
         },
         labels: line.labels.unwrap_or_default(),
+        reason: line.reason.filter(|_| connected),
         children: Vec::new(),
     });
 }

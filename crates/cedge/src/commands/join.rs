@@ -1,5 +1,6 @@
 //! `cedge join TOKEN`: for a server whose data lies on this machine.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,15 +12,21 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 
 use crate::cli::JoinArgs;
-use crate::{output, paths};
+use crate::{connect, output, paths};
 
-pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
+/// `flag` is `--kubeconfig`: the tree beside a cluster (`cedge attach`) has no such file of its own.
+pub(crate) async fn run(args: JoinArgs, flag: Option<PathBuf>) -> anyhow::Result<()> {
     let dir = args.data_dir.unwrap_or_else(paths::server);
     anyhow::ensure!(
         dir.join("identity").exists(),
         "{} holds no server: start one first (cedge server), or name its --data-dir",
         dir.display()
     );
+    let own = dir.join("kubeconfig");
+    let kubeconfig = match flag {
+        Some(flag) if !own.exists() => flag,
+        Some(_) | None => own.clone(),
+    };
     let authority = Arc::new(Authority::load_or_create(&dir.join("identity"))?);
     let tree = dir.join("tree");
     cedge_pki::files::private_dir(&tree)?;
@@ -27,10 +34,10 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
     let before = uplink.load()?;
     let name = match &before {
         Some(joined) => joined.name.clone(),
-        None => Kubeconfig::read(&dir.join("kubeconfig"))
-            .ok()
-            .and_then(|k| k.current().map(|_| k.clusters[0].name.clone()))
-            .context("the server has not said its name yet: start it once, then join")?,
+        None => own_name(&own, &kubeconfig).await.context(
+            "the server has not said its name yet: start it, then join; beside another cluster (cedge attach), name the \
+             cluster with --kubeconfig",
+        )?,
     };
     let wish = Wish {
         token: args.token,
@@ -41,7 +48,7 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
     };
     let joined = cedge_tree::uplink::join(&uplink, wish).await?;
     output::line(format!("joined {} as {}", joined.parent_name, joined.name));
-    match touch(&dir).await {
+    match touch(&kubeconfig).await {
         Ok(()) => output::note("the running server has been told"),
         Err(error) => output::note(format!(
             "the server does not run ({error:#}); it takes it up when it starts"
@@ -50,9 +57,19 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The cluster's name: as the server wrote it, else as the hub beside another cluster says it.
+async fn own_name(own: &Path, kubeconfig: &Path) -> anyhow::Result<String> {
+    let written = Kubeconfig::read(own).ok();
+    if let Some(named) = written.and_then(|k| k.clusters.into_iter().next()) {
+        return Ok(named.name);
+    }
+    let client = connect::client(kubeconfig).await?;
+    Ok(connect::hub(&client).await?.name)
+}
+
 /// Makes the running server look at its file again.
-pub(crate) async fn touch(dir: &std::path::Path) -> anyhow::Result<()> {
-    let client = crate::connect::client(&dir.join("kubeconfig")).await?;
+pub(crate) async fn touch(kubeconfig: &Path) -> anyhow::Result<()> {
+    let client = connect::client(kubeconfig).await?;
     let api: Api<EdgeUplink> = Api::all(client);
     let object = serde_json::json!({
         "apiVersion": format!("{}/{}", cedge_api::GROUP, cedge_api::VERSION), "kind": "EdgeUplink",

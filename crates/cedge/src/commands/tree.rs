@@ -41,7 +41,7 @@ pub(crate) fn lines(tree: &Shown, wide: bool) -> Vec<String> {
     rows_of(tree, "", "", wide, &mut rows);
     let mut headings = vec!["CLUSTER", "STATE", "NODES", "FLAVOR", "VERSION", "AS OF"];
     if wide {
-        headings.push("LABELS");
+        headings.extend(["REASON", "LABELS"]);
     }
     output::table_lines(&headings, rows)
 }
@@ -61,6 +61,7 @@ fn rows_of(cluster: &Shown, lead: &str, below: &str, wide: bool, rows: &mut Vec<
             .iter()
             .map(|(k, v)| format!("{k}={v}"))
             .collect();
+        row.push(cluster.reason.clone().unwrap_or_default());
         row.push(labels.join(","));
     }
     rows.push(row);

@@ -1,5 +1,7 @@
 //! The module `node` of a server: a node like any other, that joins the hub beside it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use cedge_api::SYSTEM_NAMESPACE;
 use cedge_apiserver::ApiServer;
 use cedge_pki::Authority;
@@ -53,7 +55,7 @@ fn node(config: &Server) -> Node {
 
 async fn token(config: &Server, client: &Client, pin: cedge_pki::Pin) -> anyhow::Result<String> {
     if config.runs(Module::Tree) {
-        let grant = local_grant(config.hub_listen.port());
+        let grant = local_grant(config, config.hub_listen.port());
         return Ok(cedge_tree::token::create(client, pin, &grant)
             .await?
             .to_string());
@@ -71,10 +73,20 @@ async fn token(config: &Server, client: &Client, pin: cedge_pki::Pin) -> anyhow:
     token.ok_or_else(|| anyhow::anyhow!("Secret {SYSTEM_NAMESPACE}/{TOKEN_SECRET} has no token"))
 }
 
-/// A token for the node of this machine.
-pub(crate) fn local_grant(hub_port: u16) -> cedge_tree::token::Grant {
+/// A token for the node of a server: dialled on this machine first, as it mostly is on the same.
+pub(crate) fn local_grant(config: &Server, hub_port: u16) -> cedge_tree::token::Grant {
+    let ip = config.hub_listen.ip();
+    let local = match ip.is_unspecified() {
+        true => IpAddr::from([127, 0, 0, 1]),
+        false => ip,
+    };
+    let local = SocketAddr::new(local, hub_port).to_string();
+    let mut addresses = vec![local];
+    addresses.extend(config.hub_addresses());
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.retain(|address| seen.insert(address.clone()));
     cedge_tree::token::Grant {
-        addresses: vec![format!("127.0.0.1:{hub_port}")],
+        addresses,
         uses: 1,
         lifetime: SignedDuration::from_hours(1),
         approve: true,

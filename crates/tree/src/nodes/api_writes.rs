@@ -33,9 +33,11 @@ struct PodLine {
 /// Writes the Node: labels and annotations, then its status, while it is heard of: what it said before it was lost is
 /// no news.
 pub(super) async fn node(nodes: &Nodes, node: &NodeState) -> Result<(), Error> {
-    let Some(said) = read(node.tables.node.get(NODE_KEY)?.as_deref(), "a Node") else {
+    let Some(mut said) = read(node.tables.node.get(NODE_KEY)?.as_deref(), "a Node") else {
         return Ok(());
     };
+    // Null takes away what stood there when the hub was apart.
+    said["status"]["daemonEndpoints"] = Value::Null;
     let api: Api<Node> = Api::all(nodes.client.clone());
     let what = format!("Node {}", node.name);
     let mut metadata =
@@ -44,6 +46,12 @@ pub(super) async fn node(nodes: &Nodes, node: &NodeState) -> Result<(), Error> {
         .pointer("/metadata/labels")
         .cloned()
         .unwrap_or(json!({}));
+    if let Some(port) = &node.port {
+        port.show(&mut metadata["annotations"], &mut said["status"]);
+    }
+    if let Some(addresses) = said["status"]["addresses"].as_array_mut() {
+        addresses.insert(0, json!({ "$patch": "replace" }));
+    }
     let object = json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata });
     let apply = PatchParams::apply(MANAGER).force();
     api.patch(&node.name, &apply, &Patch::Apply(object))

@@ -49,6 +49,14 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
             shutdown.or(listen(In(table), told)).await;
         });
     }
+    if let Some(port) = &node.port {
+        let (mut bound, queue, shutdown) = (port.bound(), queue.clone(), tasks.shutdown().clone());
+        tasks.spawn(format!("node/{}/port-news", node.name), async move {
+            while let Some(Ok(())) = shutdown.or(bound.changed()).await {
+                queue.add(Due::Node);
+            }
+        });
+    }
     for item in node.tables.pod_status.iter() {
         queue.add(Due::PodStatus(item.key));
     }

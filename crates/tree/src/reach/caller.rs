@@ -8,8 +8,8 @@ use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, Client};
 
 use super::refusal::refusal;
 use super::{Answer, PARENT_GROUP};
@@ -51,7 +51,7 @@ pub(super) async fn identify(
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok());
-    let Some(token) = bearer.and_then(|b| b.strip_prefix("Bearer ")) else {
+    let Some(token) = bearer.and_then(token_of) else {
         return Err(denied("a client certificate or a bearer token is needed"));
     };
     let review = TokenReview {
@@ -62,8 +62,15 @@ pub(super) async fn identify(
         ..TokenReview::default()
     };
     let api: Api<TokenReview> = Api::all(hub.parts.client.clone());
-    let answer = api.create(&PostParams::default(), &review).await;
-    let status = answer.ok().and_then(|r| r.status).unwrap_or_default();
+    let status = match api.create(&PostParams::default(), &review).await {
+        Ok(answer) => answer.status.unwrap_or_default(),
+        // Whoever hears 401 throws a good token away.
+        Err(error) => {
+            let message = format!("could not ask the API whose bearer token this is: {error}");
+            let code = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Box::new(refusal(code, "ServiceUnavailable", &message)));
+        }
+    };
     if status.authenticated != Some(true) {
         return Err(denied("the bearer token is not valid here"));
     }
@@ -72,6 +79,13 @@ pub(super) async fn identify(
         user.username.unwrap_or_default(),
         user.groups.unwrap_or_default(),
     ))
+}
+
+/// The token of an `Authorization` header; the word before it may be written in any case.
+fn token_of(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 /// Whether the caller may use the API of child `name`.
@@ -90,7 +104,7 @@ pub(super) async fn authorize(
     };
     let subresource = Some("proxy".to_owned());
     let name = Some(name.to_owned());
-    ask(
+    ask_here(
         hub,
         caller,
         ResourceAttributes {
@@ -105,7 +119,7 @@ pub(super) async fn authorize(
 
 /// Whether the caller may see the tree.
 pub(super) async fn authorize_list(hub: &Hub, caller: &Caller) -> Result<(), Box<Answer>> {
-    ask(
+    ask_here(
         hub,
         caller,
         ResourceAttributes {
@@ -125,7 +139,7 @@ fn resource() -> ResourceAttributes {
     }
 }
 
-async fn ask(hub: &Hub, caller: &Caller, what: ResourceAttributes) -> Result<(), Box<Answer>> {
+async fn ask_here(hub: &Hub, caller: &Caller, what: ResourceAttributes) -> Result<(), Box<Answer>> {
     let (user, groups) = caller.user();
     let text = format!(
         "User {user:?} cannot {} resource \"edgeclusters{}\" in API group {:?} at {}",
@@ -138,19 +152,34 @@ async fn ask(hub: &Hub, caller: &Caller, what: ResourceAttributes) -> Result<(),
         cedge_api::GROUP,
         hub.parts.name,
     );
+    let identity = Identity {
+        user,
+        groups,
+        ..Identity::default()
+    };
+    ask(&hub.parts.client, &identity, what, &text).await
+}
+
+/// Asks the cluster's API whether somebody may do something; `text` says that he may not.
+pub(crate) async fn ask(
+    client: &Client,
+    identity: &Identity,
+    what: ResourceAttributes,
+    text: &str,
+) -> Result<(), Box<Answer>> {
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
-            user: Some(user),
-            groups: Some(groups),
+            user: Some(identity.user.clone()),
+            groups: Some(identity.groups.clone()),
             resource_attributes: Some(what),
             ..SubjectAccessReviewSpec::default()
         },
         ..SubjectAccessReview::default()
     };
-    let api: Api<SubjectAccessReview> = Api::all(hub.parts.client.clone());
+    let api: Api<SubjectAccessReview> = Api::all(client.clone());
     match api.create(&PostParams::default(), &review).await {
         Ok(answer) if answer.status.as_ref().is_some_and(|s| s.allowed) => Ok(()),
-        Ok(_) => Err(Box::new(refusal(StatusCode::FORBIDDEN, "Forbidden", &text))),
+        Ok(_) => Err(Box::new(refusal(StatusCode::FORBIDDEN, "Forbidden", text))),
         Err(error) => {
             let message = format!("could not ask the API whether this is allowed: {error}");
             Err(Box::new(refusal(
@@ -158,6 +187,21 @@ async fn ask(hub: &Hub, caller: &Caller, what: ResourceAttributes) -> Result<(),
                 "ServiceUnavailable",
                 &message,
             )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token_of;
+
+    #[test]
+    fn a_bearer_token_is_found_however_the_scheme_is_written() {
+        for header in ["Bearer abc", "bearer abc", "BEARER  abc "] {
+            assert_eq!(token_of(header), Some("abc"), "{header}");
+        }
+        for header in ["Basic abc", "Bearer", "Bearer ", "abc"] {
+            assert_eq!(token_of(header), None, "{header}");
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn strip(request: Request<Incoming>, prefix: &str) -> Result<Request<
 }
 
 /// Takes off what must not cross.
-pub(super) fn undress(headers: &mut HeaderMap) {
+pub(crate) fn undress(headers: &mut HeaderMap) {
     for name in NOT_PASSED {
         headers.remove(*name);
     }
@@ -68,7 +68,7 @@ pub(super) fn impersonate(headers: &mut HeaderMap, parent: &str) -> Result<(), S
 }
 
 /// Sends `request` over `io` and gives back the answer; an upgraded connection is spliced until either end closes.
-pub(super) async fn forward<S>(io: S, mut request: Request<Incoming>, shutdown: &Shutdown) -> Answer
+pub(crate) async fn forward<S>(io: S, mut request: Request<Incoming>, shutdown: &Shutdown) -> Answer
 where
     S: Io + 'static,
 {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Answer;
 
 /// A `Status`.
-pub(super) fn refusal(code: StatusCode, reason: &str, message: &str) -> Answer {
+pub(crate) fn refusal(code: StatusCode, reason: &str, message: &str) -> Answer {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
