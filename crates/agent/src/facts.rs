@@ -26,6 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often the heartbeat times are sent although nothing has changed; the life of a node is its link's.
 const BEAT_EVERY: Duration = Duration::from_secs(300);
 
+/// By this word an API server of Kubernetes learns that it may pass a WebSocket on (exec, attach) as it is; else it
+/// would speak SPDY, which our nodes do not.
+const WEBSOCKETS: &str = "ExtendWebSocketsToKubelet";
+
 /// Reports the Node object. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Reporter {
@@ -125,6 +129,7 @@ impl Reporter {
                 allocatable: Some(allocatable(&self.config)),
                 conditions: Some(conditions(&self.config)),
                 node_info: Some(self.info(arch)),
+                declared_features: Some(vec![WEBSOCKETS.to_owned()]),
                 ..NodeStatus::default()
             }),
             ..NodeObject::default()

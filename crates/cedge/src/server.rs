@@ -64,9 +64,8 @@ pub(crate) async fn run(config: Server, shutdown: Shutdown) -> anyhow::Result<()
         &tasks,
     )
     .await?;
-    let tree_ready = config
-        .runs(Module::Tree)
-        .then(|| api.readiness().part("tree"));
+    let readiness = api.readiness();
+    let tree_ready = config.runs(Module::Tree).then(|| readiness.part("tree"));
     tell_when_ready(&api, &tasks);
     let credential = authority.server_credential(config.hosts(), clock::now())?;
     let credential = LiveCredential::new(&credential);
