@@ -16,6 +16,21 @@ use crate::meta;
 use crate::resource::Resource;
 use crate::status::{Error, Result};
 
+/// What is added to an object in the name of whoever creates it.
+pub(crate) fn complete(resource: &Resource, object: &mut Value) {
+    if resource.is("", "namespaces") {
+        let name = meta::name(object).to_owned();
+        label(object, "kubernetes.io/metadata.name", &name);
+    }
+    if resource.is("apps", "daemonsets") {
+        // Kubernetes keeps a number in a field that this version has no more; its strategy sets the value.
+        meta::of(object);
+        meta::fields(&mut object["metadata"], "annotations")
+            .entry("deprecated.daemonset.template.generation")
+            .or_insert_with(|| json!("0"));
+    }
+}
+
 /// Before an object is created; after its defaults, before it is validated.
 pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Result<()> {
     let resource = &*call.resource;
@@ -24,11 +39,6 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => pod::on_create(api, call, object).await,
-        ("", "namespaces") => {
-            let name = meta::name(object).to_owned();
-            label(object, "kubernetes.io/metadata.name", &name);
-            Ok(())
-        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             crate::crds::on_create(object);
             Ok(())
@@ -42,11 +52,6 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
 pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
     let resource = &*call.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
-        ("", "namespaces") => {
-            let name = meta::name(new).to_owned();
-            label(new, "kubernetes.io/metadata.name", &name);
-            Ok(())
-        }
         ("rbac.authorization.k8s.io", _) => {
             crate::authz::check_escalation(api, call, new, Some(old))
         }

@@ -8,6 +8,9 @@ use crate::status::{Error, Result};
 /// How deep YAML may nest; JSON stops at the same depth by serde_json's own limit.
 const DEPTH_MAX: usize = 128;
 
+/// What Kubernetes reads first of every body, in the words of Go.
+const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+
 /// Reads an object.
 pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<Value> {
     let value = match form {
@@ -15,12 +18,17 @@ pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<Value> {
         BodyForm::Yaml => from_yaml(bytes),
         BodyForm::Protobuf => from_protobuf(bytes),
     }?;
-    if value.is_object() {
-        return Ok(value);
-    }
-    Err(Error::BadRequest(
-        "couldn't get version/kind; json parse error: the body is not an object".into(),
-    ))
+    let what = match value {
+        Value::Object(_) => return Ok(value),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Null => "null",
+    };
+    Err(Error::BadRequest(format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type {TYPE_META}"
+    )))
 }
 
 /// Reads any JSON, as patches may be arrays.

@@ -122,11 +122,13 @@ async fn answer(
         let body = read(body, &parts.method).await?;
         dispatch(api, &call, &body).await
     };
-    let mut response = tokio::time::timeout(REQUEST_TIME_MAX, work)
-        .await
-        .map_err(|_| {
-            Error::Timeout("request did not complete within the allotted timeout".into())
-        })??;
+    let late = |_| Error::Timeout("request did not complete within the allotted timeout".into());
+    let done = tokio::time::timeout(REQUEST_TIME_MAX, work).await;
+    // Whoever made a mistake is warned as well.
+    let mut response = match done.map_err(late).flatten() {
+        Ok(response) => response,
+        Err(error) => respond::error(&error, call.accepted.encoding),
+    };
     let warnings = call
         .warnings
         .into_inner()

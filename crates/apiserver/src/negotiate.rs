@@ -41,6 +41,10 @@ pub(crate) enum PatchType {
     Apply,
 }
 
+/// What Kubernetes' router says, protobuf included.
+const NOT_ACCEPTABLE: &str = "406: Not Acceptable\n\nAvailable representations: application/json, \
+                              application/yaml, application/vnd.kubernetes.protobuf";
+
 // === impl Accepted ===
 
 impl Accepted {
@@ -60,7 +64,11 @@ impl Accepted {
         clauses
             .into_iter()
             .find_map(|(_, clause)| Self::clause(clause, pretty, shapes))
-            .ok_or_else(|| Error::NotAcceptable("application/json, application/yaml".into()))
+            .ok_or_else(|| Error::Plain {
+                code: 406,
+                reason: "NotAcceptable",
+                message: NOT_ACCEPTABLE.into(),
+            })
     }
 
     fn of(pretty: bool, shape: Shape) -> Self {

@@ -191,14 +191,27 @@ impl Resource {
 
     pub(crate) fn set_defaults(&self, object: &mut Value) {
         match &self.definition {
-            Definition::BuiltIn(kind) => cedge_kinds::default_object(kind, object),
+            Definition::BuiltIn(kind) => {
+                // As a typed decoder leaves it: what is empty is as good as absent, and nobody's own.
+                self.normalize(object);
+                cedge_kinds::default_object(kind, object);
+            }
             Definition::Custom(custom) => custom.set_defaults(object),
+        }
+    }
+
+    fn normalize(&self, object: &mut Value) {
+        if let Some(ty) = self.types(&self.speaks("")) {
+            cedge_schema::normalize(ty, object);
         }
     }
 
     pub(crate) fn prepare_create(&self, object: &mut Value, now: &str) {
         match &self.definition {
-            Definition::BuiltIn(kind) => cedge_kinds::prepare_create(kind, object, now),
+            Definition::BuiltIn(kind) => {
+                cedge_kinds::prepare_create(kind, object, now);
+                self.normalize(object);
+            }
             Definition::Custom(custom) => custom.prepare_create(object),
         }
     }
@@ -206,7 +219,10 @@ impl Resource {
     pub(crate) fn prepare_update(&self, subresource: &str, new: &mut Value, old: &Value) {
         let part = Some(subresource).filter(|s| !s.is_empty());
         match &self.definition {
-            Definition::BuiltIn(kind) => cedge_kinds::prepare_update(kind, part, new, old),
+            Definition::BuiltIn(kind) => {
+                cedge_kinds::prepare_update(kind, part, new, old);
+                self.normalize(new);
+            }
             Definition::Custom(custom) => custom.prepare_update(part, new, old),
         }
     }
@@ -233,7 +249,13 @@ impl Resource {
     /// What every answer of this version warns of.
     pub(crate) fn deprecation(&self) -> Option<&str> {
         match &self.definition {
-            Definition::BuiltIn(_) => None,
+            Definition::BuiltIn(kind) => match (kind.group, kind.plural) {
+                ("", "endpoints") => Some(
+                    "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+                ),
+                ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+                _ => None,
+            },
             Definition::Custom(custom) => custom.deprecation(),
         }
     }
@@ -283,8 +305,39 @@ impl Resource {
         self.is_custom()
             || matches!(
                 self.plural.as_str(),
-                "leases" | "customresourcedefinitions" | "apiservices" | "runtimeclasses"
+                "leases"
+                    | "customresourcedefinitions"
+                    | "apiservices"
+                    | "runtimeclasses"
+                    | "poddisruptionbudgets"
+                    | "csidrivers"
+                    | "csistoragecapacities"
+                    | "volumeattachments"
+                    | "csinodes"
+                    | "validatingadmissionpolicies"
+                    | "validatingadmissionpolicybindings"
+                    | "mutatingadmissionpolicies"
+                    | "mutatingadmissionpolicybindings"
+                    | "mutatingwebhookconfigurations"
+                    | "validatingwebhookconfigurations"
+                    | "clustertrustbundles"
             )
+    }
+
+    /// Below which name Kubernetes keeps objects in etcd: some errors speak of it.
+    pub(crate) fn etcd_name(&self) -> String {
+        let name = match (self.group.as_str(), self.plural.as_str()) {
+            ("", "nodes") => "minions",
+            ("", "services") => "services/specs",
+            ("", "endpoints") => "services/endpoints",
+            ("", "replicationcontrollers") => "controllers",
+            ("networking.k8s.io", "ingresses") => "ingress",
+            (group, plural) if self.is_custom() || group.starts_with("api") => {
+                return format!("{group}/{plural}");
+            }
+            (_, plural) => plural,
+        };
+        name.to_owned()
     }
 
     /// Whether the answer to a deletion is the object instead of a `Status`.

@@ -234,8 +234,11 @@ impl Error {
         }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure",
-            "message": self.to_string(), "reason": self.reason(), "code": self.code().as_u16(),
+            "message": self.to_string(), "code": self.code().as_u16(),
         });
+        if !self.reason().is_empty() {
+            status["reason"] = json!(self.reason());
+        }
         let details = self.details();
         if !details.is_empty() || self.is_bare() {
             status["details"] = Value::Object(details);
@@ -250,7 +253,7 @@ impl Error {
             | Self::NoSuchResource
             | Self::NotAcceptable(_)
             | Self::MethodNotAllowed(..) => true,
-            Self::Plain { code, .. } => matches!(code, 415 | 422),
+            Self::Plain { code, .. } => matches!(code, 406 | 415 | 422),
             _ => false,
         }
     }

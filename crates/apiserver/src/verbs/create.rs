@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::meta;
 use crate::query::WriteOptions;
 use crate::respond::{self, Body};
-use crate::status::{Error, Result};
+use crate::status::{Cause, Error, Result};
 
 /// Signs of generated names: no vowels, so that no words come out.
 const SIGNS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -47,14 +47,6 @@ pub(crate) async fn create_object(
     let generated =
         meta::name(&object).is_empty() && !meta::text(&object, "generateName").is_empty();
     meta::of(&mut object);
-    if meta::name(&object).is_empty() && !generated {
-        return Err(Error::invalid_field(
-            resource.about_kind(""),
-            "FieldValueRequired",
-            "metadata.name",
-            "Required value: name or generateName is required".into(),
-        ));
-    }
     for attempt in 1.. {
         let mut object = object.clone();
         if generated {
@@ -90,15 +82,26 @@ async fn attempt_create(
         managed,
         ..
     } = new;
+    if !options.dry_run && !matches!(meta::text(&object, "resourceVersion"), "" | "0") {
+        return Err(WriteFailure::Other(Error::Plain {
+            code: 500,
+            reason: "",
+            message: "resourceVersion should not be set on objects to be created".into(),
+        }));
+    }
     stamp(call, &mut object);
     resource.set_defaults(&mut object);
-    admission::on_create(api, call, &mut object).await?;
+    admission::complete(resource, &mut object);
     if !managed {
         crate::managed::track(call, options, None, &mut object);
     }
-    // After the managers are noted: what the kind's strategy decides belongs to nobody.
+    // After the managers are noted: what admission and the kind's strategy decide belongs to nobody.
+    admission::on_create(api, call, &mut object).await?;
     resource.prepare_create(&mut object, &call.stamp());
-    let causes = resource.validate("", &object, None);
+    let mut causes = resource.validate("", &object, None);
+    if meta::name(&object).is_empty() && !causes.iter().any(|c| c.field == "metadata.name") {
+        causes.insert(0, nameless());
+    }
     if !causes.is_empty() {
         let about = resource.about_kind(meta::name(&object));
         return Err(Error::Invalid(about, causes).into());
@@ -119,6 +122,14 @@ async fn attempt_create(
     meta::set_revision(&mut stored, revision);
     admission::created(api, call, &stored);
     Ok(stored)
+}
+
+fn nameless() -> Cause {
+    Cause {
+        reason: "FieldValueRequired".into(),
+        message: "Required value: name or generateName is required".into(),
+        field: "metadata.name".into(),
+    }
 }
 
 /// The namespace of the path and of the object must be one.
@@ -143,7 +154,6 @@ fn settle_namespace(call: &Call, object: &mut Value) -> Result<()> {
 /// What the server alone decides.
 fn stamp(call: &Call, object: &mut Value) {
     for field in [
-        "resourceVersion",
         "selfLink",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",

@@ -52,6 +52,12 @@ pub(crate) struct Deleted {
 
 pub(crate) async fn delete(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = DeleteOptions::read(call, body)?;
+    if call.resource.is("batch", "jobs") && options.policy.is_none() && options.orphan.is_none() {
+        call.warn(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+             them or set propagationPolicy=Orphan to suppress this warning",
+        );
+    }
     let deleted = delete_object(api, call, &call.path(), &options).await?;
     if !deleted.gone || call.resource.returns_deleted() {
         let accepted = !deleted.gone && options.orphan == Some(false);
@@ -155,6 +161,7 @@ fn mark(resource: &Resource, object: &mut Value, options: &DeleteOptions, now: T
     } else {
         set_deleting(object, now, grace);
         if resource.is("", "namespaces") {
+            meta::remove(object, "deletionGracePeriodSeconds");
             meta::fields(object, "status").insert("phase".into(), json!("Terminating"));
         }
     }

@@ -12,7 +12,14 @@ pub(crate) async fn get(api: &Api, call: &Call) -> Result<Response<Body>> {
     match version {
         "" => api.cache.fresh().await?,
         "0" => {}
-        revision => api.cache.reach(super::list::revision(revision)?).await?,
+        revision => {
+            let wanted = revision.parse().map_err(|_| Error::Plain {
+                code: 500,
+                reason: "",
+                message: super::list::not_a_revision(revision),
+            })?;
+            api.cache.reach(wanted).await?;
+        }
     }
     let object = call.resource.cache.get(&call.path());
     let object = object.ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?;

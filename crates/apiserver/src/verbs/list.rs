@@ -110,10 +110,16 @@ pub(crate) fn filter(
 pub(crate) fn revision(text: &str) -> Result<u64> {
     text.parse().map_err(|_| {
         Error::BadRequest(format!(
-            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
-             invalid syntax"
+            "invalid resource version: {}",
+            not_a_revision(text)
         ))
     })
+}
+
+pub(crate) fn not_a_revision(text: &str) -> String {
+    format!(
+        "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+    )
 }
 
 /// The page after a token: of the state that the first page showed, or, if the token says so, of the present one.
@@ -235,7 +241,8 @@ fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
     let bytes = URL_SAFE_NO_PAD
         .decode(token.trim_end_matches('='))
         .map_err(|e| wrong(&e.to_string()))?;
-    let token: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(&e.to_string()))?;
+    let token: Value = serde_json::from_slice(&bytes)
+        .map_err(|e| wrong(&not_json(&bytes).unwrap_or_else(|| e.to_string())))?;
     let start = token["start"].as_str().filter(|s| !s.is_empty());
     let start = start.ok_or_else(|| wrong("encoded start key empty (version meta.k8s.io/v1)"))?;
     match token["rv"].as_i64() {
@@ -247,6 +254,23 @@ fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
             start.trim_end_matches('\0').to_owned(),
         )),
     }
+}
+
+/// What Go says of bytes that do not begin as JSON does.
+fn not_json(bytes: &[u8]) -> Option<String> {
+    let first = *bytes.iter().find(|b| !b.is_ascii_whitespace())?;
+    let begins = matches!(
+        first,
+        b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
+    );
+    let sign = match first {
+        0x7f => "\\x7f".to_owned(),
+        b' '..=b'~' => char::from(first).to_string(),
+        0xa1..=0xff if first != 0xad => char::from(first).to_string(),
+        0..0x80 => format!("\\x{first:02x}"),
+        _ => format!("\\u{first:04x}"),
+    };
+    (!begins).then(|| format!("invalid character '{sign}' looking for beginning of value"))
 }
 
 /// Copies the cached bytes of the objects behind each other.

@@ -61,9 +61,14 @@ pub(crate) async fn update(api: &Api, call: &Call, body: &Bytes) -> Result<Respo
             super::create::create_object(api, call, &options, Changed::to(object)).await?;
         return respond::object(call, StatusCode::CREATED, created);
     }
-    if meta::text(&object, "resourceVersion").is_empty() && call.resource.needs_revision() {
+    // Another uid is refused below, as what it is.
+    let present = existing.as_ref().map(|old| old.value()).transpose()?;
+    let same = present.is_some_and(
+        |old| matches!(meta::uid(&object), uid if uid.is_empty() || uid == meta::uid(&old)),
+    );
+    if same && meta::text(&object, "resourceVersion").is_empty() && call.resource.needs_revision() {
         return Err(Error::invalid_field(
-            call.resource.about_kind(&call.request.name),
+            call.resource.about(&call.request.name),
             "FieldValueInvalid",
             "metadata.resourceVersion",
             "Invalid value: 0: must be specified for an update".into(),
@@ -157,6 +162,7 @@ async fn attempt(
     keep_what_is_ours(&mut new, old);
     super::create::drop_duplicate_owners(call, &mut new);
     resource.set_defaults(&mut new);
+    admission::complete(resource, &mut new);
     admission::on_update(api, call, &mut new, old)?;
     if !changed.managed {
         // Before the kind's strategy: what it decides belongs to nobody.
@@ -201,7 +207,7 @@ fn check_preconditions(call: &Call, new: &Value, old: &Value, patched: bool) -> 
     }
     let (uid, present) = (meta::uid(new), meta::uid(old));
     if !uid.is_empty() && uid != present && !patched {
-        let key = format!("{}{}", call.resource.cache.prefix(), call.path());
+        let key = format!("/registry/{}/{}", call.resource.etcd_name(), call.path());
         return Err(Error::Conflict(
             about(),
             format!(

@@ -13,6 +13,7 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     let Some(spec) = new.get_mut("spec") else {
         return;
     };
+    keep_allocated(spec, &before);
     if before.text("type") != "ExternalName" && spec.text("type") == "ExternalName" {
         drop_addresses(spec, &before);
     }
@@ -39,6 +40,25 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     }
     if !balances(spec) {
         put(new, "status", Some(json!({"loadBalancer": {}})));
+    }
+}
+
+/// Whoever replaces a service without naming what was allocated to it keeps that.
+fn keep_allocated(spec: &mut Value, before: &Value) {
+    let addressed = |s: &Value| matches!(s.text("type"), "ClusterIP" | "NodePort" | "LoadBalancer");
+    if addressed(spec) && addressed(before) {
+        if spec.text("clusterIP").is_empty() {
+            put(spec, "clusterIP", before.get("clusterIP").cloned());
+        }
+        if spec.items("clusterIPs").is_empty() && spec.text("clusterIP") == before.text("clusterIP")
+        {
+            put(spec, "clusterIPs", before.get("clusterIPs").cloned());
+        }
+    }
+    let checked = |s: &Value| balances(s) && s.text("externalTrafficPolicy") == "Local";
+    if checked(spec) && checked(before) && spec.int("healthCheckNodePort").unwrap_or(0) == 0 {
+        let port = before.get("healthCheckNodePort").cloned();
+        put(spec, "healthCheckNodePort", port);
     }
 }
 
