@@ -42,11 +42,16 @@ const LEVELS: &[(&str, &[&str])] = &[
         ],
     ),
     ("programs", &["cedge"]),
-    ("proof", &["sim", "e2e", "benches", "xtask"]),
+    ("proof", &["sim", "e2e", "side-by-side", "benches", "xtask"]),
 ];
 
 /// Arrows within a level, and why they are there.
 const WITHIN: &[(&str, &str, &str)] = &[
+    (
+        "side-by-side",
+        "e2e",
+        "our server is started as the end-to-end tests start it",
+    ),
     (
         "merge",
         "schema",

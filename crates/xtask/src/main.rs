@@ -2,6 +2,7 @@
 
 mod ci;
 mod layers;
+mod oracle;
 mod schema;
 mod tidy;
 
@@ -13,8 +14,9 @@ fn main() -> Result<()> {
     let args: Vec<String> = args.collect();
     match command.as_str() {
         "ci" => ci::run(),
+        "oracle" => oracle::run(),
         "schema" => schema::run(&args),
         "tidy" => tidy::run(),
-        other => bail!("unknown command `{other}`; known: ci, schema, tidy"),
+        other => bail!("unknown command `{other}`; known: ci, oracle, schema, tidy"),
     }
 }

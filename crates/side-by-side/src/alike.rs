@@ -1,0 +1,186 @@
+//! Whether two answers are alike, once what must differ is replaced.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use crate::Answer;
+
+/// One place where two answers differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// A JSON pointer, or `status`, or the name of a header.
+    pub at: String,
+    /// What the real one says; null if nothing.
+    pub real: Value,
+    /// What we say.
+    pub ours: Value,
+}
+
+/// What must differ, wherever it stands in a string, and what takes its place.
+static WORDS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
+    [
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+        (r"\b(10|127)\.\d+\.\d+\.\d+\b", "ADDRESS"),
+        (r"\b3[0-2]\d{3}\b", "PORT"),
+        (r"\bmade-[a-z0-9]{5}\b", "made-XXXXX"),
+        (r"(resource version: )\d+(, current: )\d+", "${1}N${2}N"),
+    ]
+    .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
+    .into()
+});
+static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[smhd])+$").expect("a pattern"));
+static GENERATED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[bcdfghjklmnpqrstvwxz2456789]{5}$").expect("a pattern"));
+
+/// Where the answer of the real server and ours differ; nothing if they are alike.
+#[must_use]
+pub fn differences(real: &Answer, ours: &Answer) -> Vec<Difference> {
+    let mut found = Vec::new();
+    if real.code != ours.code {
+        found.push(Difference {
+            at: "status".to_owned(),
+            real: real.code.into(),
+            ours: ours.code.into(),
+        });
+    }
+    let headers = |answer: &Answer| -> BTreeMap<String, Value> {
+        let headers = answer.headers.iter();
+        headers
+            .map(|(name, value)| (name.clone(), Value::String(words(value))))
+            .collect()
+    };
+    let (theirs, our) = (headers(real), headers(ours));
+    for name in theirs
+        .keys()
+        .chain(our.keys().filter(|n| !theirs.contains_key(*n)))
+    {
+        let of = |map: &BTreeMap<String, Value>| map.get(name).cloned().unwrap_or_default();
+        if of(&theirs) != of(&our) {
+            found.push(Difference {
+                at: name.clone(),
+                real: of(&theirs),
+                ours: of(&our),
+            });
+        }
+    }
+    compare("", &settled(&real.body), &settled(&ours.body), &mut found);
+    found
+}
+
+/// A body with what must differ replaced.
+fn settled(body: &Value) -> Value {
+    match body {
+        Value::Object(fields) => Value::Object(settled_fields(fields)),
+        Value::Array(items) => items.iter().map(settled).collect(),
+        Value::String(text) if AGE.is_match(text) => Value::String("AGE".to_owned()),
+        Value::String(text) => Value::String(words(text)),
+        other => other.clone(),
+    }
+}
+
+fn settled_fields(fields: &Map<String, Value>) -> Map<String, Value> {
+    let generated = fields.contains_key("generateName");
+    let field = |(name, value): (&String, &Value)| {
+        let value = match (name.as_str(), value) {
+            ("uid", Value::String(_)) => Value::String("UID".to_owned()),
+            ("resourceVersion", Value::String(text)) if !text.is_empty() => {
+                Value::String("REVISION".to_owned())
+            }
+            ("continue", Value::String(text)) if !text.is_empty() => {
+                Value::String("CONTINUE".to_owned())
+            }
+            ("nodePort", Value::Number(_)) => Value::String("PORT".to_owned()),
+            ("name", Value::String(text)) if generated => {
+                Value::String(GENERATED.replace(text, "XXXXX").into_owned())
+            }
+            // Their order follows from the second of each write, and from that of a map in Go.
+            ("managedFields" | "causes", Value::Array(items)) => sorted(items),
+            ("message", Value::String(text)) => match text.split_once(" is invalid: [") {
+                // The causes say the same.
+                Some((what, _)) => Value::String(format!("{} is invalid: [", words(what))),
+                None => settled(value),
+            },
+            (_, value) => settled(value),
+        };
+        (name.clone(), value)
+    };
+    fields.iter().map(field).collect()
+}
+
+fn sorted(items: &[Value]) -> Value {
+    let mut items: Vec<Value> = items.iter().map(settled).collect();
+    items.sort_by_cached_key(Value::to_string);
+    Value::Array(items)
+}
+
+fn words(text: &str) -> String {
+    WORDS.iter().fold(text.to_owned(), |text, (word, with)| {
+        word.replace_all(&text, *with).into_owned()
+    })
+}
+
+fn compare(at: &str, real: &Value, ours: &Value, found: &mut Vec<Difference>) {
+    match (real, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            for name in a.keys().chain(b.keys().filter(|n| !a.contains_key(*n))) {
+                let of = |map: &Map<String, Value>| map.get(name).cloned().unwrap_or_default();
+                let below = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                if a.contains_key(name) == b.contains_key(name) {
+                    compare(&below, &of(a), &of(b), found);
+                } else {
+                    found.push(Difference {
+                        at: below,
+                        real: of(a),
+                        ours: of(b),
+                    });
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(&format!("{at}/{i}"), a, b, found);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => found.push(Difference {
+            at: at.to_owned(),
+            real: a.clone(),
+            ours: b.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(body: Value) -> Answer {
+        Answer {
+            code: 200,
+            headers: BTreeMap::new(),
+            body,
+        }
+    }
+
+    #[test]
+    fn what_must_differ_is_alike_and_the_rest_is_not() {
+        let of = |uid: &str, name: &str, extra: Value| {
+            answer(json!({
+                "metadata": { "uid": uid, "generateName": "a-", "name": name, "resourceVersion": "7" },
+                "message": format!("as of 2026-01-01T00:00:0{}Z", name.len() % 10),
+                "extra": extra,
+            }))
+        };
+        let real = of("1", "a-bcdfg", json!([1]));
+        assert_eq!(differences(&real, &of("2", "a-xwz24", json!([1]))), []);
+        let other = differences(&real, &of("2", "a-xwz24", json!([2])));
+        assert_eq!(other.len(), 1);
+        assert_eq!(other[0].at, "/extra/0");
+    }
+}

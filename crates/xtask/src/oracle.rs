@@ -1,0 +1,53 @@
+//! Builds the real Kubernetes of `tests/oracle`, to compare with.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::ci::say;
+
+const PROGRAMS: [&str; 4] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+];
+/// What the programs say that they are.
+const VERSION: (&str, &str, &str) = ("v1.37.2", "1", "37");
+
+/// Builds it into `target/oracle`, with one name for each program.
+pub(crate) fn run() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (source, out) = (root.join("tests/oracle"), root.join("target/oracle"));
+    std::fs::create_dir_all(&out)?;
+    let stamps = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(|package| {
+        let (version, major, minor) = VERSION;
+        format!(
+            "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+        )
+    });
+    let status = Command::new("go")
+        .args(["build", "-trimpath", "-ldflags"])
+        .arg(format!("-s -w {}", stamps.join(" ")))
+        .arg("-o")
+        .arg(out.join("oracle"))
+        .arg(".")
+        .current_dir(&source)
+        .env("CGO_ENABLED", "0")
+        .status()
+        .context("go is needed to build the oracle")?;
+    ensure!(status.success(), "the oracle was not built ({status})");
+    for program in PROGRAMS {
+        let link = out.join(program);
+        if link.symlink_metadata().is_err() {
+            symlink("oracle", &link)?;
+        }
+    }
+    say(&format!(
+        "KUBEBUILDER_ASSETS={}",
+        out.canonicalize()?.display()
+    ));
+    Ok(())
+}
