@@ -61,6 +61,27 @@ struct Shared {
     ending: watch::Sender<Option<Refusal>>,
     closed: watch::Receiver<Option<Closed>>,
     traffic: Arc<Traffic>,
+    /// How much silence is borne; read by the half that speaks.
+    pace: watch::Sender<Pace>,
+}
+
+/// What an idle link costs, and how soon it is noticed that it is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// After so much silence the peer is given up.
+    pub(crate) silence: Duration,
+    /// After so much time we speak.
+    pub(crate) heartbeat: Duration,
+}
+
+impl Pace {
+    /// We speak as often as the other end needs it: how much silence we bear is the other end's matter.
+    pub(crate) fn of(ours: Duration, theirs: Duration) -> Self {
+        Self {
+            silence: ours,
+            heartbeat: theirs * 5 / 9,
+        }
+    }
 }
 
 /// One live link. Cheap to clone; it ends when either end closes it, not when clones are dropped.
@@ -137,6 +158,19 @@ impl Session {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.closed.borrow().is_some() || self.shared.closed.has_changed().is_err()
+    }
+
+    /// Bears that much silence from now on, and speaks accordingly. The other end is to be told by other means, before it
+    /// gives us up.
+    pub fn set_silence(&self, silence: Duration) {
+        let pace = Pace::of(silence, silence);
+        self.shared.pace.send_if_modified(|now| {
+            let differs = now.silence != silence;
+            if differs {
+                *now = pace;
+            }
+            differs
+        });
     }
 
     /// What it has carried.

@@ -13,7 +13,9 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use super::frames::say;
 use super::tables::{Sending, Tables};
 use super::talk::{Listener, Speaker, Talk};
-use super::{Closed, Frames, Io, OpenRequest, Session, Shared, Stream, StreamKind, Traffic, mux};
+use super::{
+    Closed, Frames, Io, OpenRequest, Pace, Session, Shared, Stream, StreamKind, Traffic, mux,
+};
 use crate::{Endpoint, PeerId, Refusal, RefusalReason, SessionError};
 
 /// How long the other end may take to say hello.
@@ -181,6 +183,9 @@ impl Start {
         let (accepted_sender, accepted) = mpsc::channel(ACCEPT_QUEUE);
         let (ending, end) = watch::channel(None);
         let (closing, closed) = watch::channel(None);
+        let theirs =
+            Duration::from_millis(parts.hello.silence_millis).max(Duration::from_millis(200));
+        let (pace, paced) = watch::channel(Pace::of(parts.silence, theirs));
         let session = Session {
             shared: Arc::new(Shared {
                 peer: parts.peer,
@@ -190,10 +195,9 @@ impl Start {
                 ending,
                 closed,
                 traffic: Arc::clone(&traffic),
+                pace,
             }),
         };
-        let theirs =
-            Duration::from_millis(parts.hello.silence_millis).max(Duration::from_millis(200));
         let (control, controls) = mpsc::channel(CONTROLS);
         let tables = Tables::attach(&parts.endpoints, &parts.hello);
         let asked = Arc::default();
@@ -209,9 +213,7 @@ impl Start {
             tables,
             out,
             traffic,
-            silence: parts.silence,
-            // As often as the other end needs it: how much silence we bear is the other end's matter.
-            heartbeat: theirs * 5 / 9,
+            pace: paced,
             controls,
             renew: parts.renew,
             asked,

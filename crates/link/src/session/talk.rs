@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::frames::{FrameError, say};
 use super::run::RenewalRequest;
 use super::tables::{Sending, Tables};
-use super::{Closed, Frames, Stream, Traffic};
+use super::{Closed, Frames, Pace, Stream, Traffic};
 use crate::{Refusal, RefusalReason};
 
 /// How often machines look at the time when nothing else happens.
@@ -53,8 +53,7 @@ pub(super) struct Speaker {
     pub(super) sending: Sending,
     pub(super) out: WriteHalf<Stream>,
     pub(super) traffic: Arc<Traffic>,
-    pub(super) silence: Duration,
-    pub(super) heartbeat: Duration,
+    pub(super) pace: watch::Receiver<Pace>,
     pub(super) controls: mpsc::Receiver<Body>,
     pub(super) renew: Option<mpsc::Receiver<RenewalRequest>>,
     pub(super) asked: Asked,
@@ -202,6 +201,8 @@ impl Speaker {
             Some(body) = self.controls.recv() => self.say(body).await,
             request = next_of(&mut self.renew) => self.ask_renewal(request).await,
             () = wake.notified() => Ok(()),
+            // The sender lives in the session, which may be gone.
+            Ok(()) = self.pace.changed() => Ok(()),
             () = tokio::time::sleep_until(next_tick) => self.tick().await,
         }
     }
@@ -234,7 +235,8 @@ impl Speaker {
             self.out.flush().await
         };
         // A peer that takes nothing for so long is not there.
-        match tokio::time::timeout(self.silence, write).await {
+        let silence = self.pace.borrow().silence;
+        match tokio::time::timeout(silence, write).await {
             Ok(Ok(())) => {
                 self.writing = false;
                 Ok(())
@@ -254,25 +256,25 @@ impl Speaker {
     }
 
     fn next_tick(&self) -> Instant {
-        let now = Instant::now();
+        let (now, pace) = (Instant::now(), *self.pace.borrow());
         let tick = self
             .tables
             .deadline()
             .map_or(now + TICK, |wait| now + wait.min(TICK));
-        let speak = self.traffic.spoke() + self.heartbeat;
-        let silent = self.traffic.heard() + self.silence;
+        let speak = self.traffic.spoke() + pace.heartbeat;
+        let silent = self.traffic.heard() + pace.silence;
         tick.min(speak)
             .min(silent)
             .max(now + Duration::from_millis(1))
     }
 
     async fn tick(&mut self) -> Result<(), Closed> {
-        let now = Instant::now();
-        if self.traffic.heard() + self.silence <= now {
+        let (now, pace) = (Instant::now(), *self.pace.borrow());
+        if self.traffic.heard() + pace.silence <= now {
             return Err(Closed::Silent);
         }
         self.tables.tick();
-        if self.traffic.spoke() + self.heartbeat <= now {
+        if self.traffic.spoke() + pace.heartbeat <= now {
             self.say(Body::Heartbeat(Heartbeat {})).await?;
         }
         Ok(())

@@ -100,6 +100,32 @@ async fn a_silent_link_is_given_up_at_both_ends_and_a_quiet_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_whose_ends_bear_more_silence_speaks_less_and_lives() {
+    let folder = Folder::new();
+    let silence = Duration::from_millis(900);
+    let authority = std::sync::Arc::new(cedge_pki::Authority::ephemeral());
+    let mut parent = Parent::with(folder.store("hub"), authority, silence).await;
+    let child = Child::join(&parent, "plant-7").await;
+    let options = cedge_link::DialerOptions {
+        silence,
+        ..child.options(&parent.address)
+    };
+    let uplink = child.dial_with(options, Vec::new());
+    uplink.connects().await;
+    let session = parent.sessions.recv().await.unwrap();
+    for end in [&session, &uplink.handle.session().unwrap()] {
+        end.set_silence(Duration::from_secs(600));
+    }
+    let before = session.counters();
+    let quiet = tokio::time::timeout(silence * 4, session.closed()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    assert_eq!(session.counters(), before, "nothing was said");
+    session.set_silence(Duration::from_millis(300));
+    let closed = tokio::time::timeout(SOON, session.closed()).await.unwrap();
+    assert_eq!(closed, Closed::Silent, "the other end still bears more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_connection_of_an_identity_replaces_the_older() {
     let folder = Folder::new();
     let mut parent = Parent::start(folder.store("hub")).await;
