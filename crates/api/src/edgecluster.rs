@@ -40,6 +40,28 @@ pub struct EdgeClusterSpec {
     /// Whether a registration that awaits approval is approved.
     #[serde(default)]
     pub approved: bool,
+    /// At the latest after so many seconds both ends of the idle link say that they are there; the link is given up after
+    /// 1.8 times as long. Longer on metered links. 25 unless the servers are configured otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5, max = 3600))]
+    pub heartbeat_seconds: Option<u32>,
+    /// The child tells its state and that of its Missions at most once in so many seconds; 0: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 3600))]
+    pub report_seconds: Option<u32>,
+    /// What becomes of the Missions that the child has from here when it is evicted or detached.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of a child's Missions when it leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They go on there.
+    #[default]
+    Keep,
+    /// They are taken back before it leaves, if it is connected.
+    Withdraw,
 }
 
 /// What the parent knows about a child.

@@ -68,6 +68,12 @@ pub struct Assignment {
     /// Origins that lost their keys, and who they are now: Missions written again take over (I3).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<ClusterId, ClusterId>,
+    /// At the latest after so many seconds an idle link is spoken on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_seconds: Option<u32>,
+    /// The child reports at most once in so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_seconds: Option<u32>,
 }
 
 /// What a child says of itself and, in counters, of everything below it.

@@ -12,7 +12,7 @@ pub mod mission;
 pub mod names;
 mod schemas;
 
-pub use edgecluster::{EdgeCluster, EdgeClusterSpec, EdgeClusterStatus};
+pub use edgecluster::{DeletionPolicy, EdgeCluster, EdgeClusterSpec, EdgeClusterStatus};
 pub use edgeuplink::{EdgeUplink, EdgeUplinkSpec, EdgeUplinkStatus};
 pub use mission::{Mission, MissionSpec, MissionStatus};
 pub use names::{ClusterId, ClusterName, ClusterPath, MissionKey};
@@ -46,6 +46,8 @@ pub mod marks {
     pub const ORIGIN_GENERATION: &str = "edge.centaurus.io/origin-generation";
     /// Annotation of a received Mission: path from the origin to the cluster that holds this copy.
     pub const ORIGIN_PATH: &str = "edge.centaurus.io/origin-path";
+    /// Annotation of a received Mission: the parent that handed it over, and the link's version of that word.
+    pub const HANDED_OVER: &str = "edge.centaurus.io/handed-over";
     /// Label of a received Mission (`true`).
     pub const RECEIVED: &str = "edge.centaurus.io/received";
     /// Label of a deployed object: the name (in this cluster) of the Mission that owns it.

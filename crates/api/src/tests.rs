@@ -25,3 +25,21 @@ fn the_definitions_are_structural_and_serve_status() {
         assert!(!schema.contains("$ref"), "{schema}");
     }
 }
+
+#[test]
+fn what_an_edge_cluster_asks_of_its_child_is_bounded() {
+    let definition = serde_json::to_value(edgecluster::definition()).unwrap();
+    let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        ["properties"];
+    let bounds = |field: &str| (&spec[field]["minimum"], &spec[field]["maximum"]);
+    assert_eq!(bounds("heartbeatSeconds"), (&5.0.into(), &3600.0.into()));
+    assert_eq!(bounds("reportSeconds").1, &3600.0);
+    assert_eq!(
+        spec["deletionPolicy"]["enum"],
+        serde_json::json!(["Keep", "Withdraw"])
+    );
+    assert_eq!(spec["deletionPolicy"]["default"], "Keep");
+    let read: EdgeClusterSpec = serde_json::from_str("{}").unwrap();
+    assert_eq!(read.deletion_policy, DeletionPolicy::Keep);
+    assert_eq!(read.heartbeat_seconds, None);
+}

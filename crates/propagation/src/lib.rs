@@ -16,5 +16,6 @@ pub mod up;
 mod walk;
 mod withdraw;
 
+pub use lineage::Lineage;
 pub use topology::{Child, Here, Parent, Topology};
 pub use walk::{Counts, Propagation, run};

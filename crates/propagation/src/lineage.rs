@@ -6,8 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use cedge_api::{Mission, marks};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 
 /// What is remembered between starts.
@@ -18,15 +22,17 @@ struct Memory {
     api: String,
     /// Highest resource version seen.
     revision: u64,
+    /// How often it was another, or an older one.
+    regressions: u64,
     /// Missions as a restored API showed them: uid to generation. While they stay so, nothing is handed over.
     stale: BTreeMap<String, i64>,
 }
 
-/// Remembers across restarts which API this was.
-#[derive(Debug)]
-pub(crate) struct Lineage {
+/// Remembers across restarts which API this was. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lineage {
     file: PathBuf,
-    memory: Mutex<(Memory, u64)>,
+    memory: Arc<Mutex<(Memory, u64)>>,
 }
 
 /// Save the revision only when it has moved by so much: the file is a lower bound, and a backup is older than this.
@@ -34,7 +40,8 @@ const REVISION_STEP: u64 = 50;
 
 impl Lineage {
     /// Reads the memory. A missing or damaged file is an empty memory: nothing is known to have regressed.
-    pub(crate) fn open(file: PathBuf) -> Self {
+    #[must_use]
+    pub fn open(file: PathBuf) -> Self {
         let memory: Memory = std::fs::read(&file)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -42,7 +49,7 @@ impl Lineage {
         let saved = memory.revision;
         Self {
             file,
-            memory: Mutex::new((memory, saved)),
+            memory: Arc::new(Mutex::new((memory, saved))),
         }
     }
 
@@ -55,6 +62,7 @@ impl Lineage {
         let older = memory.api == api && revision < memory.revision;
         let regressed = other || older;
         if regressed {
+            memory.regressions += 1;
             memory.stale = missions.iter().cloned().collect();
             tracing::warn!(
                 other,
@@ -69,6 +77,39 @@ impl Lineage {
         drop(guard);
         self.save(&copy);
         regressed
+    }
+
+    /// How often the API turned out to be another, or an older one: what was known of it before that is not its wish.
+    #[must_use]
+    pub fn regressions(&self) -> u64 {
+        self.lock().0.regressions
+    }
+
+    /// Asks the API who it is, and compares with what it was (I3). Once, before anything is concluded from what the API
+    /// lacks.
+    ///
+    /// # Errors
+    /// If the API does not answer.
+    pub async fn ask(&self, client: &Client) -> Result<(), kube::Error> {
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let system = namespaces.get("kube-system").await?;
+        let missions: Api<Mission> = Api::all(client.clone());
+        let list = missions.list(&ListParams::default()).await?;
+        let revision = list.metadata.resource_version.as_deref();
+        let revision = revision.and_then(|r| r.parse().ok()).unwrap_or(0);
+        let written: Vec<(String, i64)> = list
+            .items
+            .iter()
+            .filter(|m| !m.annotations().contains_key(marks::ORIGIN))
+            .map(|m| {
+                (
+                    m.uid().unwrap_or_default(),
+                    m.metadata.generation.unwrap_or(0),
+                )
+            })
+            .collect();
+        self.compare(&system.uid().unwrap_or_default(), revision, &written);
+        Ok(())
     }
 
     /// Whether a Mission is only what a restored API remembers.
@@ -145,6 +186,7 @@ mod tests {
         assert!(restored.is_stale("m", 3));
         let later = Lineage::open(file.clone());
         assert!(!later.compare("a", 130, &[]), "told once");
+        assert_eq!(later.regressions(), 1);
         assert!(later.is_stale("m", 3), "and remembered");
         assert!(!later.is_stale("m", 4), "written again");
         assert!(!later.is_stale("m", 3));

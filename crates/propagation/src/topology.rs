@@ -43,6 +43,8 @@ pub struct Child {
 /// The parent.
 #[derive(Debug, Clone)]
 pub struct Parent {
+    /// Its identity.
+    pub id: ClusterId,
     /// Handovers from it.
     pub missions: Arc<dyn Incoming>,
     /// Reports to it.

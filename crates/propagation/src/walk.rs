@@ -5,7 +5,6 @@ mod triggers;
 mod writing;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::accept::{self, Accepted};
 use crate::deploy::Catalog;
 use crate::deploy::observe::Observed;
 use crate::down::route::Route;
-use crate::down::{hand_over, route};
+use crate::down::{hand_over, receive, route};
 use crate::events::{Events, Station, Told};
 use crate::lineage::Lineage;
 use crate::ports::PortError;
@@ -121,16 +120,13 @@ pub(crate) struct Walk {
     acting: Mutex<BTreeMap<String, Target>>,
 }
 
-/// Starts the walk of all Missions of a cluster. The definitions must be installed.
-///
-/// # Errors
-/// If the API cannot be asked who it is.
+/// Starts the walk of all Missions of a cluster. The definitions must be installed, and the lineage have asked the API.
 pub async fn run(
     client: Client,
-    data_dir: PathBuf,
+    lineage: Lineage,
     topology: watch::Receiver<Arc<Topology>>,
     shutdown: Shutdown,
-) -> Result<Propagation, kube::Error> {
+) -> Propagation {
     let tasks = Group::new(shutdown.clone());
     let informers = Informers::new(client.clone(), tasks.clone());
     let missions = informers.of::<Mission>();
@@ -141,9 +137,7 @@ pub async fn run(
     );
     let (due, triggers) = mpsc::channel(TRIGGERS_MAX);
     let events = Events::new(client.clone(), topology.borrow().here.name.as_str());
-    let lineage = Lineage::open(data_dir.join("api-lineage.json"));
     missions.synced().await;
-    triggers::compare_lineage(&client, &lineage).await?;
     let walk = Arc::new(Walk {
         client: client.clone(),
         catalog: Catalog::new(client.clone()),
@@ -168,7 +162,7 @@ pub async fn run(
         let walk = shared.clone();
         async move { Box::pin(walk.reconcile(&name)).await }
     });
-    Ok(Propagation { missions })
+    Propagation { missions }
 }
 
 // === impl Walk ===
@@ -238,9 +232,8 @@ impl Walk {
         .await;
         let generation = mission.metadata.generation.unwrap_or(0);
         let stale = !accepted.received && self.lineage.is_stale(&accepted.key.uid, generation);
-        if refused.is_none() {
-            self.put_right(mission, accepted, topology);
-        }
+        // A copy that is not what the parent handed over is put right first: children must not be given it.
+        let right = refused.is_some() || self.put_right(mission, accepted, topology);
         let mut route = route::decide(mission, accepted, topology);
         if refused.is_some() {
             route.here = false;
@@ -249,7 +242,7 @@ impl Walk {
             .await;
         let mut awaited = Vec::new();
         // A Mission that cannot be followed changes nothing below; one that is only remembered changes nothing (I3).
-        if refused.is_none() && !stale {
+        if refused.is_none() && !stale && right {
             let done = hand_over::hand_over(mission, accepted, topology, &route.children).await?;
             awaited = done.awaited;
             if !done.offered.is_empty() {
@@ -283,20 +276,19 @@ impl Walk {
         Ok(next)
     }
 
-    /// A received Mission reads as the parent handed it over, whatever people here did to the copy (I7).
-    fn put_right(&self, mission: &Mission, accepted: &Accepted, topology: &Topology) {
+    /// A received Mission reads as the parent handed it over, whatever people here did to the copy (I7), and whatever an
+    /// API from a backup remembers of it (I3). Says whether it does.
+    fn put_right(&self, mission: &Mission, accepted: &Accepted, topology: &Topology) -> bool {
         let Some(parent) = topology.parent.as_ref().filter(|_| accepted.received) else {
-            return;
+            return true;
         };
         let key = accepted.key.to_string();
-        let Some(value) = parent.missions.get(&key) else {
-            return;
-        };
-        let same = serde_json::from_slice::<cedge_api::exchange::Handover>(&value)
-            .is_ok_and(|h| h.spec == mission.spec && h.path == accepted.path);
-        if !same {
+        let value = parent.missions.get(&key);
+        let right = value.is_none_or(|value| receive::is_right(&value, mission, accepted));
+        if !right {
             parent.missions.again(&key);
         }
+        right
     }
 
     /// Everybody at and below has taken over what the same Mission of a lost origin deployed: its copy may go. What it

@@ -6,6 +6,7 @@
 mod children;
 mod clusters;
 mod denied;
+mod leaving;
 mod register;
 
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) nodes: crate::nodes::Nodes,
     pub(crate) around: crate::around::Around,
     pub(crate) node_cache: Cache,
+    /// How much silence links bear that are not told otherwise.
+    pub(crate) silence: std::time::Duration,
     pub(crate) constant: crate::facts::Constant,
     pub(crate) health: tokio::sync::watch::Sender<crate::facts::ApiHealth>,
     /// Set once, when propagation runs.

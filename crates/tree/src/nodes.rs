@@ -4,6 +4,7 @@
 mod api_writes;
 mod handover;
 mod keeper;
+mod kept;
 mod lost;
 mod ports;
 
@@ -23,6 +24,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::sync::watch;
 
+pub(crate) use kept::Kept;
 pub use ports::PortSettings;
 pub(crate) use ports::{Port, Ports};
 
@@ -70,6 +72,17 @@ pub(crate) struct Caches {
     pub(crate) secrets: Cache,
 }
 
+/// How a hub treats its nodes.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// How long a node may be without a link before it counts as lost.
+    pub(crate) grace: Duration,
+    /// Where the API server finds them, unless the hub is in the same process.
+    pub(crate) ports: Option<Ports>,
+    /// What the API lost and nodes still hold.
+    pub(crate) kept: Kept,
+}
+
 /// All nodes of this hub. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Nodes {
@@ -77,9 +90,7 @@ pub(crate) struct Nodes {
     store: TableStore,
     tasks: Group,
     pub(crate) caches: Caches,
-    /// How long a node may be without a link before it counts as lost.
-    grace: Duration,
-    ports: Option<Ports>,
+    settings: Settings,
     map: Arc<Mutex<BTreeMap<String, NodeState>>>,
 }
 
@@ -88,8 +99,7 @@ impl Nodes {
         client: Client,
         store: TableStore,
         informers: &Informers,
-        grace: Duration,
-        ports: Option<Ports>,
+        settings: Settings,
         tasks: Group,
     ) -> Self {
         let caches = Caches {
@@ -106,8 +116,7 @@ impl Nodes {
             store,
             tasks,
             caches,
-            grace,
-            ports,
+            settings,
             map: Arc::default(),
         }
     }
@@ -226,6 +235,7 @@ impl Nodes {
             tables,
             session: watch::channel(None).0,
             port: self
+                .settings
                 .ports
                 .as_ref()
                 .map(|ports| ports.open(self, name, port, &self.tasks)),

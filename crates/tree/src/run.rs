@@ -12,7 +12,7 @@ use cedge_informer::{Cache, Informers};
 use cedge_link::{AcceptorOptions, OpenError, StoreOptions, TableStore};
 use cedge_pki::Authority;
 use cedge_placement::Labels;
-use cedge_propagation::{Child, Here, Propagation, Topology};
+use cedge_propagation::{Child, Here, Lineage, Propagation, Topology};
 use cedge_tasks::{Group, OnError, Shutdown};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Client, ResourceExt as _};
@@ -22,7 +22,7 @@ use crate::around::{Around, Place};
 use crate::facts::{self, ApiHealth, Constant};
 use crate::hub::{self, Denied, Hub, Parts};
 use crate::install;
-use crate::nodes::{Nodes, PortSettings, Ports};
+use crate::nodes::{self, Kept, Nodes, PortSettings, Ports};
 use crate::reach::{ApiDial, Reach};
 use crate::roster;
 use crate::uplink::{self, Running, Uplink};
@@ -210,7 +210,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
             .unwrap_or_default(),
         ..Place::default()
     });
-    let hub = start_hub(&config, &store, &around, &tasks).await?;
+    let lineage = Lineage::open(config.data_dir.join("api-lineage.json"));
+    lineage.ask(&config.client).await?;
+    let kept = Kept::open(config.data_dir.join("kept.json"), lineage.regressions());
+    let hub = start_hub(&config, &store, kept, &around, &tasks).await?;
     let reach = Reach::new(hub.clone(), config.api.clone(), shutdown.clone());
     let options = AcceptorOptions {
         silence: config.silence,
@@ -235,13 +238,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
         let told = around.clone();
         publish_topology(&around, &tasks, move || compute(&own, &hub, &slot, &told))
     };
-    let propagation = cedge_propagation::run(
-        config.client.clone(),
-        config.data_dir.clone(),
-        topology,
-        shutdown,
-    )
-    .await?;
+    let propagation =
+        cedge_propagation::run(config.client.clone(), lineage, topology, shutdown).await;
     hub.count_missions(&propagation);
     Ok(Tree {
         hub,
@@ -255,6 +253,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Tree, Error> {
 async fn start_hub(
     config: &Config,
     store: &TableStore,
+    kept: Kept,
     around: &Around,
     tasks: &Group,
 ) -> Result<Hub, Error> {
@@ -263,8 +262,11 @@ async fn start_hub(
         config.client.clone(),
         store.clone(),
         &config.informers,
-        config.node_grace,
-        config.ports.clone().and_then(Ports::new),
+        nodes::Settings {
+            grace: config.node_grace,
+            ports: config.ports.clone().and_then(Ports::new),
+            kept,
+        },
         tasks.clone(),
     );
     let health = watch::channel(ApiHealth {
@@ -283,6 +285,7 @@ async fn start_hub(
         nodes: nodes.clone(),
         around: around.clone(),
         node_cache: config.informers.of::<Node>(),
+        silence: config.silence,
         constant: Constant {
             flavor: config.flavor.clone(),
             labels: config.labels.clone(),
@@ -454,7 +457,9 @@ fn compute(
             connected: child.is_connected(),
             as_of: child.last_heard.clone(),
             cordoned: object.spec.cordoned,
-            paused: object.spec.paused || !object.spec.approved,
+            paused: object.spec.paused
+                || !object.spec.approved
+                || object.metadata.deletion_timestamp.is_some(),
         };
         Some((child.name.clone(), shown))
     });

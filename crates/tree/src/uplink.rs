@@ -2,6 +2,7 @@
 
 mod file;
 mod joining;
+mod pace;
 mod reporting;
 mod status;
 
@@ -16,6 +17,8 @@ use cedge_link::{
 use cedge_propagation::Parent;
 use cedge_tasks::{Group, OnError};
 use tokio::sync::{mpsc, watch};
+
+pub(crate) use pace::{Pace, Paced, silence};
 
 pub use file::{Error as FileError, Joined, Uplink};
 pub use joining::{Error as JoinError, Wish, join};
@@ -46,6 +49,8 @@ pub(crate) struct Running {
     pub(crate) joined: Arc<Joined>,
     pub(crate) tables: ParentTables,
     pub(crate) dialer: DialerHandle,
+    /// How often the parent wants to hear of us.
+    pub(crate) pace: watch::Receiver<Pace>,
 }
 
 /// What an uplink is started with.
@@ -63,6 +68,8 @@ pub(crate) struct Parts {
 fn tables_of(
     store: &TableStore,
     parent: &ClusterId,
+    pace: &watch::Receiver<Pace>,
+    tasks: &Group,
 ) -> Result<ParentTables, cedge_link::TableError> {
     let missions = store.reader(parent, tables::MISSIONS)?;
     let reports = store.writer(parent, tables::REPORTS)?;
@@ -71,8 +78,9 @@ fn tables_of(
         cluster: store.writer(parent, tables::CLUSTER)?,
         roster: store.writer(parent, tables::ROSTER)?,
         ports: Parent {
+            id: parent.clone(),
             missions: Arc::new(In(missions.clone())),
-            reports: Arc::new(Out(reports.clone())),
+            reports: Paced::start(Arc::new(Out(reports.clone())), pace.clone(), tasks),
         },
         missions,
         reports,
@@ -85,7 +93,8 @@ pub(crate) fn start(
     joined: Joined,
     parts: &Parts,
 ) -> Result<Running, cedge_link::TableError> {
-    let tables = tables_of(&parts.store, &joined.parent)?;
+    let (told, pace) = watch::channel(Pace::default());
+    let tables = tables_of(&parts.store, &joined.parent, &pace, &parts.tasks)?;
     let credentials = Credentials {
         chain: joined.chain.clone(),
         key: uplink.key_der(),
@@ -131,12 +140,14 @@ pub(crate) fn start(
     tasks.spawn("uplink/renewals", async move {
         shutdown.or(store_renewals(keep, renewals)).await;
     });
-    follow_assignment(&tables, &joined, parts);
+    follow_assignment(&tables, &joined, parts, told);
+    pace::keep(&handle, pace.clone(), parts.silence, &parts.tasks);
     serve_requests(&handle, parts);
     Ok(Running {
         joined: Arc::new(joined),
         tables,
         dialer: handle,
+        pace,
     })
 }
 
@@ -170,23 +181,29 @@ async fn store_renewals(uplink: Uplink, mut renewals: mpsc::Receiver<cedge_link:
 }
 
 /// The parent says who we are there.
-fn follow_assignment(tables: &ParentTables, joined: &Joined, parts: &Parts) {
+fn follow_assignment(
+    tables: &ParentTables,
+    joined: &Joined,
+    parts: &Parts,
+    pace: watch::Sender<Pace>,
+) {
     let (table, around, own) = (
         tables.assignment.clone(),
         parts.around.clone(),
         parts.own_labels.clone(),
     );
     let replaced = joined.replaced.clone();
-    apply_assignment(&table, &around, &own, &replaced);
+    apply_assignment(&table, &around, &own, &replaced, &pace);
     let shutdown = parts.tasks.shutdown().clone();
     parts
         .tasks
         .supervise("uplink/assignment", OnError::Restart, move || {
             let (table, around, own) = (table.clone(), around.clone(), own.clone());
             let (replaced, shutdown) = (replaced.clone(), shutdown.clone());
+            let pace = pace.clone();
             async move {
                 while let Some(change) = shutdown.or(table.next_change()).await {
-                    apply_assignment(&table, &around, &own, &replaced);
+                    apply_assignment(&table, &around, &own, &replaced, &pace);
                     let (cedge_link::Change::Put { key, version, .. }
                     | cedge_link::Change::Removed { key, version }) = &change;
                     table.done(key, *version).await?;
@@ -201,11 +218,13 @@ fn apply_assignment(
     around: &Around,
     own: &cedge_placement::Labels,
     replaced: &std::collections::BTreeMap<ClusterId, ClusterId>,
+    pace: &watch::Sender<Pace>,
 ) {
     let value = table.get(SELF_KEY).ok().flatten();
     let Some(assignment) = value.and_then(|v| serde_json::from_slice::<Assignment>(&v).ok()) else {
         return;
     };
+    pace.send_replace(Pace::of(&assignment));
     let mut labels = own.clone();
     labels.extend(assignment.labels);
     let mut all = replaced.clone();

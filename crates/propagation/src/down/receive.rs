@@ -14,6 +14,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
+use crate::accept::Accepted;
 use crate::events::{Events, Station};
 use crate::ports::{Change, PortError};
 use crate::topology::Parent;
@@ -33,6 +34,16 @@ pub enum Error {
     /// A Mission of this cluster's own came back. Terminal.
     #[error("{0} was written here; a parent cannot hand it over")]
     Own(MissionKey),
+    /// The parent spoke from the past: what is here was handed over later. Terminal: a newer one will come.
+    #[error("handover of {mission} is stale (got generation {got}, have {have})")]
+    Stale {
+        /// Name of the copy.
+        mission: String,
+        /// What came.
+        got: i64,
+        /// What is here.
+        have: i64,
+    },
     /// The copy of an earlier Mission under this name is still being withdrawn. Retry.
     #[error("an earlier copy of {0} is still being withdrawn")]
     StillLeaving(String),
@@ -53,9 +64,34 @@ pub enum Error {
 impl Error {
     fn is_terminal(&self) -> bool {
         match self {
-            Self::Malformed { .. } | Self::Own(_) => true,
+            Self::Malformed { .. } | Self::Own(_) | Self::Stale { .. } => true,
             Self::StillLeaving(_) | Self::Table(_) | Self::Api { .. } => false,
         }
+    }
+}
+
+/// Which of its words a parent said: the version that the link counts, comparable among those of one parent only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) parent: ClusterId,
+    pub(crate) version: u64,
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.parent, self.version)
+    }
+}
+
+impl std::str::FromStr for Word {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (parent, version) = text.split_once('/').ok_or(())?;
+        Ok(Self {
+            parent: parent.parse().map_err(|_| ())?,
+            version: version.parse().map_err(|_| ())?,
+        })
     }
 }
 
@@ -105,11 +141,17 @@ async fn settle(
         }
     };
     let result = match &change {
-        Change::Put { key, value, .. } => match take(api, own, key, value, events).await {
-            Ok(Some(before)) => forget(parent, &before).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        },
+        Change::Put { key, value, .. } => {
+            let word = Word {
+                parent: parent.id.clone(),
+                version,
+            };
+            match take(api, own, key, value, &word, events).await {
+                Ok(Some(before)) => forget(parent, &before).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
         Change::Removed { key, .. } => drop_copy(api, key).await,
     };
     if let Err(error) = &result {
@@ -146,6 +188,7 @@ pub(crate) async fn take(
     own: &ClusterId,
     key: &str,
     value: &Bytes,
+    word: &Word,
     events: &Events,
 ) -> Result<Option<MissionKey>, Error> {
     let handover = read(key, value)?;
@@ -164,10 +207,17 @@ pub(crate) async fn take(
     {
         return Err(Error::StillLeaving(name));
     }
+    if let Some(have) = old.as_ref().and_then(|m| newer(m, &handover, word)) {
+        return Err(Error::Stale {
+            mission: name,
+            got: handover.generation,
+            have,
+        });
+    }
     let before = old.and_then(|m| m.annotations().get(marks::ORIGIN_UID).cloned());
     let patch = PatchParams::apply(TREE_MANAGER).force();
     let taken = api
-        .patch(&name, &patch, &Patch::Apply(copy(&name, &handover)))
+        .patch(&name, &patch, &Patch::Apply(copy(&name, &handover, word)))
         .await
         .map_err(fail)?;
     let detail = format!("generation {} from the parent", handover.generation);
@@ -176,6 +226,29 @@ pub(crate) async fn take(
     Ok(before
         .filter(|old| *old != uid)
         .map(|uid| MissionKey { origin, uid }))
+}
+
+/// The generation that is here, if what is handed over is older. An older generation is taken from a parent that says it
+/// *after* what is here (its author's API was restored, and written again), or that is another one; not if our own
+/// tables are older than our API.
+fn newer(have: &Mission, handover: &Handover, word: &Word) -> Option<i64> {
+    let mark = |name: &str| have.annotations().get(name).map(String::as_str);
+    let same = mark(marks::ORIGIN) == Some(handover.key.origin.as_str())
+        && mark(marks::ORIGIN_UID) == Some(handover.key.uid.as_str());
+    let generation: i64 = mark(marks::ORIGIN_GENERATION)?.parse().ok()?;
+    let said: Word = mark(marks::HANDED_OVER)?.parse().ok()?;
+    let before = said.parent == word.parent && word.version <= said.version;
+    (same && before && handover.generation < generation).then_some(generation)
+}
+
+/// Whether a copy reads as it was handed over, or as something later.
+pub(crate) fn is_right(value: &Bytes, mission: &Mission, accepted: &Accepted) -> bool {
+    serde_json::from_slice::<Handover>(value).is_ok_and(|handover| {
+        handover.generation < accepted.target.generation
+            || (handover.generation == accepted.target.generation
+                && handover.spec == mission.spec
+                && handover.path == accepted.path)
+    })
 }
 
 fn read(key: &str, value: &Bytes) -> Result<Handover, Error> {
@@ -196,7 +269,7 @@ fn read(key: &str, value: &Bytes) -> Result<Handover, Error> {
     Ok(handover)
 }
 
-fn copy(name: &str, handover: &Handover) -> serde_json::Value {
+fn copy(name: &str, handover: &Handover, word: &Word) -> serde_json::Value {
     json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "Mission",
@@ -209,6 +282,7 @@ fn copy(name: &str, handover: &Handover) -> serde_json::Value {
                 marks::ORIGIN_UID: handover.key.uid,
                 marks::ORIGIN_GENERATION: handover.generation.to_string(),
                 marks::ORIGIN_PATH: handover.path.to_string(),
+                marks::HANDED_OVER: word.to_string(),
             },
         },
         "spec": handover.spec,
@@ -252,3 +326,6 @@ async fn drop_copy(api: &Api<Mission>, key: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,44 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedge_api::{ClusterName, Mission, marks};
+use cedge_api::ClusterName;
 use cedge_informer::Queue;
 use cedge_tasks::{Group, OnError, Trigger};
-use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 
 use super::{LOOK_AGAIN, Walk};
 use crate::down::receive;
-use crate::lineage::Lineage;
 use crate::ports::{Change, Incoming};
 use crate::topology::Parent;
-
-/// Asks the API who it is, and compares with what it was (I3).
-pub(super) async fn compare_lineage(client: &Client, lineage: &Lineage) -> Result<(), kube::Error> {
-    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
-    let system = namespaces.get("kube-system").await?;
-    let missions: Api<Mission> = Api::all(client.clone());
-    let list = missions.list(&kube::api::ListParams::default()).await?;
-    let revision = list
-        .metadata
-        .resource_version
-        .as_deref()
-        .and_then(|r| r.parse().ok())
-        .unwrap_or(0);
-    let written: Vec<(String, i64)> = list
-        .items
-        .iter()
-        .filter(|m| !m.annotations().contains_key(marks::ORIGIN))
-        .map(|m| {
-            (
-                m.uid().unwrap_or_default(),
-                m.metadata.generation.unwrap_or(0),
-            )
-        })
-        .collect();
-    lineage.compare(&system.uid().unwrap_or_default(), revision, &written);
-    Ok(())
-}
 
 /// What makes a Mission due besides its own change: its deployed objects, the children's reports, the tree.
 pub(super) fn start_triggers(

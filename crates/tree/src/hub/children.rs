@@ -8,6 +8,7 @@ use cedge_informer::Queue;
 use cedge_link::{Reader, Session, Writer};
 use cedge_propagation::ports::{Incoming, Outgoing};
 use cedge_tasks::{Group, clock};
+use tokio::time::Instant;
 
 use crate::ports::{In, listen};
 
@@ -27,6 +28,8 @@ pub(crate) struct ChildState {
     pub(crate) session: Option<Session>,
     /// When it was last heard of, once its link is down (RFC 3339).
     pub(crate) last_heard: Option<String>,
+    /// Since when its Missions are being taken back, because it leaves.
+    pub(crate) leaving: Option<Instant>,
 }
 
 impl ChildState {
@@ -82,6 +85,14 @@ impl Children {
 
     pub(crate) fn remove(&self, name: &str) -> Option<ChildState> {
         self.lock().remove(name)
+    }
+
+    /// It leaves; since when.
+    pub(crate) fn leaves(&self, name: &str) -> Instant {
+        let now = Instant::now();
+        let mut map = self.lock();
+        map.get_mut(name)
+            .map_or(now, |child| *child.leaving.get_or_insert(now))
     }
 
     /// A link came up; when it goes down that is noted at once.

@@ -2,7 +2,7 @@
 
 use cedge_api::edgecluster::{ClusterState, EdgeClusterStatus};
 use cedge_api::exchange::{Assignment, ClusterFacts, tables::SELF_KEY};
-use cedge_api::{CLUSTER_FINALIZER, ClusterId, EdgeCluster, TREE_MANAGER};
+use cedge_api::{CLUSTER_FINALIZER, ClusterId, DeletionPolicy, EdgeCluster, TREE_MANAGER};
 use cedge_informer::{Next, work};
 use cedge_link::{Refusal, RefusalReason};
 use cedge_tasks::clock;
@@ -11,7 +11,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use super::{ChildState, Hub, register};
+use super::{ChildState, Hub, leaving, register};
+use crate::uplink::silence;
 
 /// Annotation on an `EdgeCluster` that is deleted by `cedge cluster detach`.
 pub(crate) const DETACH: &str = "edge.centaurus.io/detach";
@@ -110,6 +111,17 @@ async fn evict(hub: &Hub, object: &EdgeCluster) -> Result<Next, Error> {
         .as_ref()
         .and_then(|s| s.identity.as_ref())
         .and_then(|i| i.parse::<ClusterId>().ok());
+    if object.spec.deletion_policy == DeletionPolicy::Withdraw
+        && let Some(child) = hub.children.get(&name)
+        && !leaving::has_given_back(hub, &child)
+            .await
+            .map_err(|cause| Error::Table {
+                name: name.clone(),
+                cause,
+            })?
+    {
+        return Ok(Next::After(leaving::LOOK_AGAIN));
+    }
     if let Some(id) = id {
         let reason = reason_of_removal(object);
         let why = match reason {
@@ -169,7 +181,12 @@ async fn assign(hub: &Hub, object: &EdgeCluster, child: &ChildState) -> Result<(
         parent_name: hub.parts.name.to_string(),
         labels: object.labels().clone(),
         replaced: above.replaced,
+        heartbeat_seconds: object.spec.heartbeat_seconds,
+        report_seconds: object.spec.report_seconds,
     };
+    if let Some(session) = &child.session {
+        session.set_silence(silence(object.spec.heartbeat_seconds, hub.parts.silence));
+    }
     let bytes = serde_json::to_vec(&assignment).unwrap_or_default();
     let table = |cause| Error::Table {
         name: child.name.to_string(),

@@ -249,6 +249,7 @@ pub(super) fn open(
         reports,
         session: None,
         last_heard: None,
+        leaving: None,
     };
     Ok(hub.children.put(&hub.parts.tasks, child))
 }

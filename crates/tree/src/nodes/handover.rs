@@ -1,6 +1,6 @@
 //! What a node must hold: the pods bound to it, and the config maps and secrets that these refer to, no others (I6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,31 +8,86 @@ use cedge_informer::Object;
 use cedge_link::{TableError, Writer};
 use serde_json::Value;
 
+use super::kept::{self, Kept, Missing};
 use super::{Caches, NodeState};
 
-/// Makes the node's tables say what the API says. A pod that the API no longer has gets a tombstone.
+/// Makes the node's tables say what the API says. A pod that the API no longer has gets a tombstone; one that the API
+/// lost stays (I3).
 ///
 /// # Errors
 /// The disk. What was done stays.
 pub(super) async fn hand_over(
     caches: &Caches,
+    kept: &Kept,
     node: &NodeState,
     pods: &[Arc<Object>],
 ) -> Result<(), TableError> {
     let mut wanted: BTreeMap<String, Bytes> = BTreeMap::new();
-    let mut objects: BTreeMap<String, Bytes> = BTreeMap::new();
+    let mut needed: BTreeSet<String> = BTreeSet::new();
     for pod in pods {
         let key = format!("{}/{}/{}", pod.namespace(), pod.name(), pod.uid());
         if let Ok(value) = pod.value() {
-            refer(&value, pod.namespace(), caches, &mut objects);
+            refer(&value, pod.namespace(), &mut needed);
             wanted.insert(key, trimmed(value));
         }
+    }
+    let missing = Missing {
+        pods: keys(&node.tables.pods, |key| wanted.contains_key(key)),
+        objects: keys(&node.tables.objects, |key| in_api(caches, key).is_some()),
+    };
+    let gone = kept.of(&node.id, missing)?;
+    for (key, value) in kept::still_kept(caches, node, &gone.pods)? {
+        if let Ok(pod) = serde_json::from_slice::<Value>(&value) {
+            let namespace = key.split('/').next().unwrap_or_default();
+            refer(&pod, namespace, &mut needed);
+        }
+        wanted.insert(key, value);
+    }
+    let mut objects: BTreeMap<String, Bytes> = BTreeMap::new();
+    for key in needed {
+        let value = match in_api(caches, &key) {
+            None if gone.objects.contains(&key) => node.tables.objects.get(&key)?,
+            found => found,
+        };
+        objects.extend(value.map(|value| (key, value)));
     }
     // What a pod needs comes before it, and goes after it.
     put_all(&node.tables.objects, &objects).await?;
     put_all(&node.tables.pods, &wanted).await?;
     remove_others(&node.tables.pods, &wanted).await?;
-    remove_others(&node.tables.objects, &objects).await
+    remove_others(&node.tables.objects, &objects).await?;
+    let still = Missing {
+        pods: gone
+            .pods
+            .into_iter()
+            .filter(|key| wanted.contains_key(key))
+            .collect(),
+        objects: gone
+            .objects
+            .into_iter()
+            .filter(|key| objects.contains_key(key))
+            .collect(),
+    };
+    kept.settle(&node.id, still)
+}
+
+/// The keys of a table that has values for them, without those that are known elsewhere.
+fn keys(table: &Writer, known: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let rows = table.iter().into_iter().map(|row| row.key);
+    rows.filter(|key| !known(key) && table.get(key).ok().flatten().is_some())
+        .collect()
+}
+
+/// The config map or secret that a key of the table names.
+fn in_api(caches: &Caches, key: &str) -> Option<Bytes> {
+    let mut parts = key.splitn(3, '/');
+    let (resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let cache = if resource == "secrets" {
+        &caches.secrets
+    } else {
+        &caches.config_maps
+    };
+    Some(cache.get(namespace, name)?.bytes().clone())
 }
 
 /// The pod without what the node itself says, and without bookkeeping: its own status must not make it news.
@@ -66,7 +121,7 @@ async fn remove_others(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Resu
 }
 
 /// Every config map and secret that a pod names: in volumes (projected ones too), `env` and `envFrom`.
-fn refer(pod: &Value, namespace: &str, caches: &Caches, out: &mut BTreeMap<String, Bytes>) {
+fn refer(pod: &Value, namespace: &str, out: &mut BTreeSet<String>) {
     let mut names: Vec<(&str, &str)> = Vec::new();
     let spec = &pod["spec"];
     for volume in list(&spec["volumes"]) {
@@ -95,19 +150,8 @@ fn refer(pod: &Value, namespace: &str, caches: &Caches, out: &mut BTreeMap<Strin
             }
         }
     }
-    for (resource, name) in names {
-        let cache = if resource == "secrets" {
-            &caches.secrets
-        } else {
-            &caches.config_maps
-        };
-        if let Some(object) = cache.get(namespace, name) {
-            out.insert(
-                format!("{resource}/{namespace}/{name}"),
-                object.bytes().clone(),
-            );
-        }
-    }
+    let key = |(resource, name)| format!("{resource}/{namespace}/{name}");
+    out.extend(names.into_iter().map(key));
 }
 
 fn sources<'a>(volume: &'a Value, names: &mut Vec<(&'a str, &'a str)>) {

@@ -67,7 +67,11 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
         let (nodes, node) = (shared.clone(), state.clone());
         async move { settle(&nodes, &node, due).await }
     });
-    let (due, shutdown, grace) = (queue.clone(), tasks.shutdown().clone(), nodes.grace);
+    let (due, shutdown, grace) = (
+        queue.clone(),
+        tasks.shutdown().clone(),
+        nodes.settings.grace,
+    );
     let state = node.clone();
     tasks.spawn(format!("node/{}/link", node.name), async move {
         shutdown.or(Box::pin(lost::watch(state, grace, due))).await;
@@ -81,12 +85,17 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
 /// Pods of this node, and config maps and secrets (any: a comparison tells whether it is concerned).
 fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
     let (due, name) = (queue.clone(), node.name.clone());
+    let (kept, id) = (nodes.settings.kept.clone(), node.id.clone());
     nodes.caches.pods.subscribe(move |change| {
         let concerns = |o: &cedge_informer::Object| {
             o.decode::<super::NodeOf>()
                 .is_ok_and(|p| p.spec.node_name.as_deref() == Some(name.as_str()))
         };
-        if concerns(change.object()) || change.old().is_some_and(|o| concerns(o)) {
+        // Another pod may have taken the place of one that the API lost.
+        if kept.concerns(&id)
+            || concerns(change.object())
+            || change.old().is_some_and(|o| concerns(o))
+        {
             due.add(Due::Handover);
         }
         if concerns(change.object()) && lost::became_unready(change) {
@@ -102,12 +111,21 @@ fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
 async fn settle(nodes: &Nodes, node: &NodeState, due: Due) -> Result<Next, api_writes::Error> {
     match due {
         Due::Handover => {
-            nodes.caches.pods.synced().await;
-            let pods = nodes.caches.pods.by_index(BY_NODE, &node.name);
-            handover::hand_over(&nodes.caches, node, &pods).await?;
+            let caches = &nodes.caches;
+            for cache in [&caches.pods, &caches.config_maps, &caches.secrets] {
+                cache.synced().await;
+            }
+            let pods = caches.pods.by_index(BY_NODE, &node.name);
+            handover::hand_over(caches, &nodes.settings.kept, node, &pods).await?;
         }
         Due::Node => api_writes::node(nodes, node).await?,
-        Due::PodStatus(key) => api_writes::pod_status(nodes, node, &key).await?,
+        Due::PodStatus(key) => {
+            api_writes::pod_status(nodes, node, &key).await?;
+            // It may have ended, and then nothing keeps it.
+            if nodes.settings.kept.concerns(&node.id) {
+                return Box::pin(settle(nodes, node, Due::Handover)).await;
+            }
+        }
         Due::Event(key) => api_writes::event(nodes, node, &key).await?,
         Due::Lost => lost::declare(nodes, node).await?,
     }

@@ -13,7 +13,7 @@ use crate::hub::Hub;
 /// Changes within this time go up together.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Keeps both tables current, for as long as this parent is the parent.
+/// Keeps both tables current, for as long as this parent is the parent; as often as it wants to hear of us.
 pub(crate) async fn run(
     hub: Hub,
     running: Running,
@@ -30,7 +30,8 @@ pub(crate) async fn run(
         if news.changed().await.is_err() {
             return Ok(());
         }
-        tokio::time::sleep(GATHER).await;
+        let pace = running.pace.borrow().report.max(GATHER);
+        tokio::time::sleep(pace).await;
     }
 }
 
