@@ -7,6 +7,7 @@ mod attached;
 mod chain;
 mod disk;
 mod folder;
+pub mod hostile;
 mod kubectl;
 mod look;
 mod machine;

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 /// Between two looks: every look starts a process.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Looks until `look` answers, for `seconds` at most; what it saw last is in the panic.
+/// A machine that builds something else meanwhile is slower by this.
+const BUSY: u64 = 2;
+
+/// Looks until `look` answers, for `seconds` of an idle machine at most; what it saw last is in the panic.
 ///
 /// # Panics
 /// If it does not come true in time.
@@ -20,14 +23,17 @@ pub fn eventually<T, E: Debug>(
 ) -> T {
     let mut last = None;
     let begun = now();
-    while last.is_none() || begun.elapsed() < Duration::from_secs(seconds) {
+    while last.is_none() || begun.elapsed() < Duration::from_secs(seconds * BUSY) {
         match look() {
             Ok(seen) => return seen,
             Err(seen) => last = Some(seen),
         }
         pause();
     }
-    panic!("{what}: not so after {seconds} s; last seen: {last:?}")
+    panic!(
+        "{what}: not so after {} s; last seen: {last:?}",
+        seconds * BUSY
+    )
 }
 
 /// Looks again and again for `seconds`: it must be so every time.

@@ -9,7 +9,7 @@ use cedge_e2e::{
 };
 
 /// What a test of a whole machine may take here, where two cores do the work of three.
-const PATIENCE: u64 = 90;
+const PATIENCE: u64 = 60;
 
 #[test]
 fn a_node_that_loses_power_while_the_uplink_is_cut_loses_no_pod() {

@@ -23,6 +23,9 @@ pub trait Outgoing: Send + Sync + std::fmt::Debug {
     fn keys(&self) -> Vec<String>;
     /// Whether the peer has acknowledged the latest value, or the removal, of `key`.
     fn acked(&self, key: &str) -> bool;
+    /// Whether the peer was given `key`, as far as this end knows by itself: it is put, or its removal is not acknowledged.
+    /// That the peer says that it holds it is not enough.
+    fn is_given(&self, key: &str) -> bool;
     /// Makes `value` durable and due to the peer. The same value again is nothing new.
     fn put<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, Result<(), PortError>>;
     /// Makes a tombstone durable and due to the peer (I3).

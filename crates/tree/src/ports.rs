@@ -66,6 +66,15 @@ impl Outgoing for Out {
         )
     }
 
+    fn is_given(&self, key: &str) -> bool {
+        match self.0.delivery(key) {
+            Delivery::Pending | Delivery::Acknowledged | Delivery::Removing => true,
+            // Said of what is put and was refused, and of what only the peer knows.
+            Delivery::Regressed => self.get(key).is_some(),
+            Delivery::Absent => false,
+        }
+    }
+
     fn put<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, Result<(), PortError>> {
         async move {
             let put = self.0.put(key, value).await;

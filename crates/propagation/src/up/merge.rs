@@ -18,7 +18,7 @@ pub(crate) fn reports(topology: &Topology, key: &MissionKey) -> BTreeMap<Cluster
     let given = topology
         .children
         .iter()
-        .filter(|(_, c)| c.missions.get(&key).is_some() || !c.missions.acked(&key));
+        .filter(|(_, c)| c.missions.is_given(&key));
     let said = given.filter_map(|(name, child)| {
         let value = child.reports.get(&key)?;
         match serde_json::from_slice(&value) {
