@@ -166,6 +166,10 @@ impl Outgoing for Paced {
         !self.lock().contains_key(key) && self.table.acked(key)
     }
 
+    fn is_given(&self, key: &str) -> bool {
+        self.lock().contains_key(key) || self.table.is_given(key)
+    }
+
     fn put<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, Result<(), PortError>> {
         if self.pace.borrow().report.is_zero() && self.lock().is_empty() {
             return self.table.put(key, value);

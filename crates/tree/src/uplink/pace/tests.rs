@@ -23,6 +23,10 @@ impl Outgoing for Noted {
         true
     }
 
+    fn is_given(&self, _: &str) -> bool {
+        false
+    }
+
     fn put<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, Result<(), PortError>> {
         let said = format!("{key}={}", String::from_utf8_lossy(&value));
         self.0.lock().unwrap().push(said);
