@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::pair::{MISSIONS, Pair};
 
+/// How long the link lives before: one that dies young is dialled again more slowly, so that nobody hammers a parent in
+/// trouble.
+const LIVES: Duration = Duration::from_secs(12);
 /// How long the link is cut.
 const CUT: Duration = Duration::from_secs(2);
 /// A reconnect is over when the link was quiet for so long.
@@ -71,6 +74,7 @@ pub(crate) async fn compare(
 }
 
 async fn reconnect(pair: &mut Pair, changed: usize, word: &str, into: &mut Figures) -> Result<()> {
+    tokio::time::sleep(LIVES).await;
     pair.cluster_wire.quiet(QUIET).await;
     pair.cluster_wire.cut();
     tokio::time::sleep(CUT).await;

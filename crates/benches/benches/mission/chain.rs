@@ -1,5 +1,6 @@
 //! A ← B ← C ← D.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use anyhow::{Context as _, Result};
 use cedge_benches::api::Connection;
 use cedge_benches::site::Site;
 use serde_json::Value;
+
+use crate::MISSIONS;
 
 /// The names, from the root to the leaf.
 pub(crate) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -41,5 +44,23 @@ impl Chain {
         tokio::time::sleep(SETTLE).await;
         let root_api = root.connect().await?;
         Ok(Self { sites, root_api })
+    }
+
+    /// The Missions at every cluster without their content: what does not go is found in there.
+    pub(crate) async fn holds(&self) -> String {
+        let mut held = String::new();
+        for site in &self.sites {
+            let found = match site.connect().await {
+                Ok(mut api) => api.get(MISSIONS).await,
+                Err(error) => Err(error),
+            };
+            let mut list = found.ok().flatten().unwrap_or_default();
+            for mission in list["items"].as_array_mut().into_iter().flatten() {
+                mission["spec"]["content"] = Value::Null;
+                mission["metadata"]["managedFields"] = Value::Null;
+                let _ = writeln!(held, "{}: {mission}", site.name);
+            }
+        }
+        held
     }
 }

@@ -157,17 +157,6 @@ impl Watchers {
         }
         Ok(())
     }
-
-    pub(crate) async fn until_gone(&mut self, name: &str) -> Result<()> {
-        loop {
-            let next = timeout(LIMIT, self.seen.recv()).await;
-            let seen = next.with_context(|| format!("{name} does not go"))?;
-            let seen = seen.context("all watches ended")?;
-            if seen.layer == 0 && seen.is_of(name) && seen.event["type"] == "DELETED" {
-                return Ok(());
-            }
-        }
-    }
 }
 
 async fn watch(layer: usize, mut lines: Lines, tell: mpsc::Sender<Seen>) -> Result<()> {
