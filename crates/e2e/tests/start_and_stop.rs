@@ -1,10 +1,10 @@
 //! A server says that it is ready when it is, and is gone soon after it was asked to stop.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use cedge_e2e::manifest::{deployment, mission};
-use cedge_e2e::{Folder, Site, enabled, eventually};
+use cedge_e2e::{Folder, Site, Watch, enabled, eventually};
 use serde_json::Value;
 
 #[test]
@@ -18,38 +18,42 @@ fn a_ready_server_takes_missions_and_stops_within_seconds_under_watch() {
     // At once: kubectl validates it against OpenAPI.
     site.apply(&mission("early", &Value::Null, &[deployment("early", 1)]))
         .expect("a Mission at a ready server");
-    eventually("its pod runs", 60, || {
-        site.get(&["pods"]).and_then(one_runs)
-    });
-    let mut watch = Command::new("kubectl")
-        .args(["get", "pods", "-A", "-w"])
-        .env("KUBECONFIG", site.kubeconfig())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("kubectl");
-    let log = Command::new("kubectl")
-        .args(["logs", "-f", "deployment/early"])
-        .env("KUBECONFIG", site.kubeconfig())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut log = log.expect("kubectl");
-    std::thread::sleep(Duration::from_secs(1));
-    let asked = Instant::now();
+    eventually("its pod runs", 60, || one_runs(&site));
+    let clients = [
+        listening(&site, &["get", "pods", "-A", "-w"]),
+        listening(&site, &["logs", "-f", "deployment/early"]),
+    ];
+    let asked = Watch::start();
     site.stop();
-    let took = asked.elapsed();
-    for client in [&mut watch, &mut log] {
+    let took = asked.seconds();
+    for mut client in clients {
         let _ = client.kill();
         let _ = client.wait();
     }
-    assert!(took < Duration::from_secs(4), "it took {took:?}");
+    assert!(took < 4.0, "it took {took} s");
     site.start();
     site.apply(&mission("again", &Value::Null, &[]))
         .expect("a Mission at a server that was started again");
 }
 
-fn one_runs(pods: Value) -> Result<(), String> {
+/// kubectl, once it has heard its first line.
+fn listening(site: &Site, args: &[&str]) -> Child {
+    let mut client = Command::new("kubectl")
+        .args(args)
+        .env("KUBECONFIG", site.kubeconfig())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("kubectl");
+    let out = client.stdout.as_mut().expect("it is piped");
+    let mut line = String::new();
+    let heard = BufReader::new(out).read_line(&mut line);
+    assert!(heard.is_ok_and(|bytes| bytes > 0), "{args:?} says nothing");
+    client
+}
+
+fn one_runs(site: &Site) -> Result<(), String> {
+    let pods = site.get(&["pods"])?;
     let mut items = pods["items"].as_array().into_iter().flatten();
     if items.any(|pod| pod["status"]["phase"] == "Running") {
         Ok(())

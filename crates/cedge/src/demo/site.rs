@@ -247,7 +247,10 @@ impl Site {
                 let _ = child.kill().await;
             }
         }
-        if let Err(error) = cedge_runtime::power_off(&self.dir.join("node")) {
+        // It looks at every process of the machine: all clusters at the same time, and not on this thread.
+        let node = self.dir.join("node");
+        let stopped = tokio::task::spawn_blocking(move || cedge_runtime::power_off(&node)).await;
+        if let Ok(Err(error)) = stopped {
             tracing::debug!(%error, "no pods to stop");
         }
     }

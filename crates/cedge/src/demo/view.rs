@@ -73,7 +73,11 @@ pub(super) fn instructions(dir: &Path, sites: &[Site]) {
 pub(super) async fn live(sites: &[Site], every: Duration, shutdown: &Shutdown) {
     let mut drawn = Vec::new();
     loop {
-        if let Ok(lines) = draw(sites).await {
+        // Dropped at the end: it only reads.
+        let Some(drawing) = shutdown.or(Box::pin(draw(sites))).await else {
+            return;
+        };
+        if let Ok(lines) = drawing {
             if output::is_terminal() {
                 output::redraw(drawn.len(), &lines);
             } else if lines != drawn {
