@@ -165,15 +165,21 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
     for (key, value) in &labels {
         check_label(key, value)?;
     }
+    let without = if args.without.is_empty() {
+        file.without
+    } else {
+        args.without
+    };
+    let join = args.join.or(file.join);
+    anyhow::ensure!(
+        join.is_none() || !without.contains(&Module::Tree),
+        "--join is for the module tree, which --without tree leaves out: give the token to `cedge attach`"
+    );
     Ok(Server {
         name: args.name.or(file.name).unwrap_or_else(default_name),
         labels,
-        join: args.join.or(file.join),
-        without: if args.without.is_empty() {
-            file.without
-        } else {
-            args.without
-        },
+        join,
+        without,
         data_dir: args
             .data_dir
             .or(file.data_dir)
@@ -265,5 +271,27 @@ mod tests {
             parse("name: plant-7\nwithout: [node]").unwrap().without,
             [Module::Node]
         );
+    }
+
+    #[test]
+    fn a_token_for_a_module_that_is_left_out_is_refused() {
+        use clap::Parser as _;
+        let args = |without: &str| {
+            let line = [
+                "cedge",
+                "server",
+                "--join",
+                "cedge1.x",
+                "--without",
+                without,
+            ];
+            match crate::cli::Cli::try_parse_from(line).unwrap().command {
+                crate::cli::Command::Server(args) => *args,
+                other => panic!("{other:?}"),
+            }
+        };
+        let error = server(args("tree")).unwrap_err().to_string();
+        assert!(error.contains("cedge attach"), "{error}");
+        assert!(server(args("node")).is_ok());
     }
 }
