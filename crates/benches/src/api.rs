@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
-use cedge_pki::{Kubeconfig, tls};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -15,6 +14,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::RootCertStore;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
@@ -62,25 +62,28 @@ impl Target {
     /// # Errors
     /// When it is not there, or not of that kind.
     pub fn of(kubeconfig: &Path) -> Result<Self> {
-        let file = Kubeconfig::read(kubeconfig)?;
-        let (cluster, user) = file.current().context("no current context")?;
-        let held = |data: &Option<String>| {
-            let data = data.as_ref().context("no certificate data")?;
-            anyhow::Ok(BASE64.decode(data)?)
+        let file = std::fs::read_to_string(kubeconfig)?;
+        // One cluster and one user, and no value with a blank in it: what stands behind a key is found without a parser,
+        // also where YAML puts it on a line of its own.
+        let line = |key: &str| {
+            let mut words = file.split_whitespace().skip_while(|word| *word != key);
+            let found = words.by_ref().skip(1).find(|word| *word != ">-");
+            found.with_context(|| format!("no {key} in {}", kubeconfig.display()))
         };
+        let held = |key: &str| anyhow::Ok(BASE64.decode(line(key)?)?);
         let mut roots = RootCertStore::empty();
-        for ca in CertificateDer::pem_slice_iter(&held(&cluster.certificate_authority_data)?) {
+        for ca in CertificateDer::pem_slice_iter(&held("certificate-authority-data:")?) {
             roots.add(ca?)?;
         }
-        let chain = CertificateDer::pem_slice_iter(&held(&user.client_certificate_data)?)
+        let chain = CertificateDer::pem_slice_iter(&held("client-certificate-data:")?)
             .collect::<Result<Vec<_>, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(&held(&user.client_key_data)?)?;
-        let mut config = ClientConfig::builder_with_provider(tls::provider())
+        let key = PrivateKeyDer::from_pem_slice(&held("client-key-data:")?)?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let server = cluster.server.strip_prefix("https://");
+        let server = line("server:")?.strip_prefix("https://");
         let address = server.context("not an https address")?.trim_matches('/');
         let (host, _) = address.rsplit_once(':').context("an address has a port")?;
         Ok(Self {

@@ -139,12 +139,13 @@ impl Relay {
         *self.shared.times()
     }
 
-    /// Waits until nothing was carried for so long.
+    /// Waits until nobody dialled and nothing was carried for so long.
     pub async fn quiet(&self, length: Duration) {
+        let used = || self.times().carried.max(self.times().dialled);
         loop {
-            let since = self.times().carried;
+            let since = used();
             tokio::time::sleep_until(since + length).await;
-            if self.times().carried == since {
+            if used() == since {
                 return;
             }
         }
