@@ -13,7 +13,7 @@ use crate::site::{binary, log_to};
 use crate::wait::eventually;
 
 /// The folder with the program `kube-apiserver`, and `etcd` unless that is installed.
-const PROGRAMS: &str = "CEDGE_ORACLE";
+const PROGRAMS: &str = "KUBEBUILDER_ASSETS";
 
 /// The cluster; everything ends with it.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 //! `cedge attach` beside a cluster that others made: a real kube-apiserver. It is skipped where there is none
-//! (`CEDGE_ORACLE` names the folder with the program).
+//! (`KUBEBUILDER_ASSETS` names the folder with the program).
 
 use cedge_e2e::manifest::mission;
 use cedge_e2e::{Folder, Foreign, enabled, eventually, number, text};

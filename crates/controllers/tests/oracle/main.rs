@@ -1,6 +1,6 @@
 //! Our controllers on a real kube-apiserver that runs without its own.
 //!
-//! `CEDGE_ORACLE` (or `KUBEBUILDER_ASSETS`) names the folder with `kube-apiserver`; `etcd` is taken from there or from
+//! `KUBEBUILDER_ASSETS` names the folder with `kube-apiserver`; `etcd` is taken from there or from
 //! the path. Without them each test says why it is skipped. `CEDGE_TEST_KUBECONFIG` names a server that is there instead
 //! (one without other controllers). A kubelet is played by a task that writes statuses.
 #![allow(

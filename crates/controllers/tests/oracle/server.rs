@@ -32,10 +32,9 @@ pub(crate) async fn start() -> Result<Server, Skipped> {
     if let Some(file) = env::var_os("CEDGE_TEST_KUBECONFIG") {
         return running(Path::new(&file)).await;
     }
-    let programs = env::var_os("CEDGE_ORACLE")
-        .or_else(|| env::var_os("KUBEBUILDER_ASSETS"))
+    let programs = env::var_os("KUBEBUILDER_ASSETS")
         .map(PathBuf::from)
-        .ok_or("neither CEDGE_ORACLE nor KUBEBUILDER_ASSETS is set")?;
+        .ok_or("KUBEBUILDER_ASSETS is not set")?;
     let apiserver = programs.join("kube-apiserver");
     if !apiserver.exists() {
         return Err(format!("{} does not exist", apiserver.display()));
