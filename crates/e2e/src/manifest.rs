@@ -64,7 +64,7 @@ pub fn traced(name: &str, replicas: u32, seconds: Option<u32>) -> Value {
     let mut made = deployment(name, replicas);
     let pod = &mut made["spec"]["template"]["spec"];
     pod["containers"][0]["command"] =
-        json!(["/bin/sh", "-c", "while :; do sleep 1; done", "$(POD_UID)"]);
+        json!(["/bin/sh", "-c", "sleep 100000; :", "$(POD_UID)"]);
     pod["containers"][0]["env"] = json!([{ "name": "POD_UID", "valueFrom": { "fieldRef": { "fieldPath": "metadata.uid" } } }]);
     if let Some(seconds) = seconds {
         let bears = |key: &str| json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds });
