@@ -63,8 +63,7 @@ pub fn config_map(name: &str, word: &str) -> Value {
 pub fn traced(name: &str, replicas: u32, seconds: Option<u32>) -> Value {
     let mut made = deployment(name, replicas);
     let pod = &mut made["spec"]["template"]["spec"];
-    pod["containers"][0]["command"] =
-        json!(["/bin/sh", "-c", "sleep 100000; :", "$(POD_UID)"]);
+    pod["containers"][0]["command"] = json!(["/bin/sh", "-c", "sleep 100000; :", "$(POD_UID)"]);
     pod["containers"][0]["env"] = json!([{ "name": "POD_UID", "valueFrom": { "fieldRef": { "fieldPath": "metadata.uid" } } }]);
     if let Some(seconds) = seconds {
         let bears = |key: &str| json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds });
