@@ -123,7 +123,6 @@ impl Config {
 #[must_use]
 pub fn unattended() -> Vec<GroupResource> {
     [
-        ("apps", "statefulsets"),
         ("autoscaling", "horizontalpodautoscalers"),
         ("batch", "cronjobs"),
         ("networking.k8s.io", "ingresses"),

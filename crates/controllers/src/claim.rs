@@ -26,12 +26,24 @@ pub(crate) struct Claimer<'a> {
     pub(crate) selector: &'a Selector,
     /// Added when an object is adopted.
     pub(crate) finalizer: Option<&'static str>,
+    /// What else must hold of owner and object, beside the selector.
+    pub(crate) fits: fn(&Object, &Object) -> bool,
 }
 
-impl Claimer<'_> {
+impl<'a> Claimer<'a> {
+    /// One that goes by the selector alone.
+    pub(crate) fn new(owner: &'a Object, selector: &'a Selector) -> Self {
+        Self {
+            owner,
+            selector,
+            finalizer: None,
+            fits: |_, _| true,
+        }
+    }
+
     /// Decides about an object. Neither a deleting owner nor a deleting object changes hands.
     fn decide(&self, object: &Object) -> Claim {
-        let selected = self.selector.matches(object.labels());
+        let selected = self.selector.matches(object.labels()) && (self.fits)(self.owner, object);
         match object.controller() {
             Some(c) if *c.uid != *self.owner.uid() => Claim::Leave,
             Some(_) if selected => Claim::Keep,

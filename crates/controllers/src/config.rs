@@ -35,6 +35,8 @@ pub enum Controller {
     Deployment,
     /// `ReplicaSets`.
     ReplicaSet,
+    /// StatefulSets.
+    StatefulSet,
     /// Jobs.
     Job,
     /// `DaemonSets`.
@@ -76,11 +78,12 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
         Self::ReplicaSet,
+        Self::StatefulSet,
         Self::Job,
         Self::DaemonSet,
         Self::ServiceAccount,
@@ -100,6 +103,7 @@ impl Controller {
             Self::GarbageCollector => "garbage-collector-controller",
             Self::Deployment => "deployment-controller",
             Self::ReplicaSet => "replicaset-controller",
+            Self::StatefulSet => "statefulset-controller",
             Self::Job => "job-controller",
             Self::DaemonSet => "daemonset-controller",
             Self::ServiceAccount => "serviceaccount-controller",

@@ -168,11 +168,7 @@ impl DaemonSets {
         let mut candidates = self.pods.by_owner(object.uid());
         let orphans = self.pods.select(object.namespace(), selector);
         candidates.extend(orphans.into_iter().filter(|p| p.controller().is_none()));
-        let claimer = Claimer {
-            owner: object,
-            selector,
-            finalizer: None,
-        };
+        let claimer = Claimer::new(object, selector);
         let client = || self.ctx.client.clone();
         let pods: Api<Pod> = Api::namespaced(client(), object.namespace());
         let sets: Api<DaemonSet> = Api::namespaced(client(), object.namespace());

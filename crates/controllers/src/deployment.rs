@@ -145,11 +145,7 @@ impl Deployments {
         let mut candidates = self.sets.by_owner(object.uid());
         let orphans = self.sets.select(object.namespace(), selector);
         candidates.extend(orphans.into_iter().filter(|s| s.controller().is_none()));
-        let claimer = Claimer {
-            owner: object,
-            selector,
-            finalizer: None,
-        };
+        let claimer = Claimer::new(object, selector);
         let client = || self.ctx.client.clone();
         let sets: Api<ReplicaSet> = Api::namespaced(client(), object.namespace());
         let deployments: Api<Deployment> = Api::namespaced(client(), object.namespace());

@@ -131,9 +131,8 @@ impl Jobs {
             return decode(candidates);
         }
         let claimer = Claimer {
-            owner: object,
-            selector: &selector,
             finalizer: Some(FINALIZER),
+            ..Claimer::new(object, &selector)
         };
         let client = || self.ctx.client.clone();
         let pods: Api<Pod> = Api::namespaced(client(), object.namespace());

@@ -18,6 +18,7 @@ mod endpoints;
 mod error;
 mod expectations;
 mod gc;
+mod history;
 mod job;
 mod namespace;
 mod node_lifecycle;
@@ -28,6 +29,7 @@ mod pods;
 mod replicaset;
 mod service_account;
 mod slow_start;
+mod statefulset;
 mod ttl;
 
 use std::time::Duration;
@@ -75,6 +77,7 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::GarbageCollector => gc::start(ctx),
         Controller::Deployment => deployment::start(ctx),
         Controller::ReplicaSet => replicaset::start(ctx),
+        Controller::StatefulSet => statefulset::start(ctx),
         Controller::Job => job::start(ctx),
         Controller::DaemonSet => daemonset::start(ctx),
         Controller::ServiceAccount => service_account::start_accounts(ctx),

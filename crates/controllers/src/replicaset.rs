@@ -145,11 +145,7 @@ impl ReplicaSets {
                 terminating.push(pod);
             }
         }
-        let claimer = Claimer {
-            owner: object,
-            selector,
-            finalizer: None,
-        };
+        let claimer = Claimer::new(object, selector);
         let pods_api: Api<Pod> = Api::namespaced(self.ctx.client.clone(), object.namespace());
         let sets_api: Api<ReplicaSet> =
             Api::namespaced(self.ctx.client.clone(), object.namespace());

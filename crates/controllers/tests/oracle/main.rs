@@ -2,7 +2,7 @@
 //!
 //! `KUBEBUILDER_ASSETS` names the folder with `kube-apiserver`; `etcd` is taken from there or from
 //! the path. Without them each test says why it is skipped. `CEDGE_TEST_KUBECONFIG` names a server that is there instead
-//! (one without other controllers). A kubelet is played by a task that writes statuses.
+//! (one without other controllers), and `CEDGE_TEST_CONTROLLERS=theirs` runs Kubernetes' own in place of ours. A kubelet is played by a task that writes statuses.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,4 +17,5 @@ mod kubelet;
 mod nodes;
 mod rollout;
 mod server;
+mod stateful;
 mod world;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde_json::json;
 
 /// Runs a program until our end of its standard input closes: also when this process is killed. A signal to the whole
 /// process group must not end the leash before the program.
@@ -21,6 +22,9 @@ kill "$pid" 2>/dev/null; sleep 1; kill -9 "$pid" 2>/dev/null
 
 pub(crate) struct Server {
     pub(crate) config: Config,
+    /// Whether Kubernetes' own controllers run on it, as `CEDGE_TEST_CONTROLLERS=theirs` asks: the tests then say of
+    /// themselves whether they expect what Kubernetes does.
+    pub(crate) theirs: bool,
     /// Their standard inputs hold the leashes.
     _leashes: Vec<Child>,
 }
@@ -49,14 +53,19 @@ pub(crate) async fn start() -> Result<Server, Skipped> {
     let dir = env::temp_dir().join(format!("cedge-oracle-{}", std::process::id()));
     fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
     let [client, peer, api] = ports();
-    let leashes = vec![
+    let mut leashes = vec![
         run_etcd(&etcd, &dir, client, peer)?,
         run_apiserver(&apiserver, &dir, client, api)?,
     ];
     let config = config(api);
     await_ready(&config, &dir).await;
+    let theirs = env::var("CEDGE_TEST_CONTROLLERS").is_ok_and(|w| w == "theirs");
+    if theirs {
+        leashes.push(run_controllers(&programs, &dir, api)?);
+    }
     Ok(Server {
         config,
+        theirs,
         _leashes: leashes,
     })
 }
@@ -68,6 +77,7 @@ async fn running(kubeconfig: &Path) -> Result<Server, Skipped> {
     let config = Config::from_custom_kubeconfig(file, &options);
     Ok(Server {
         config: config.await.map_err(|e| e.to_string())?,
+        theirs: false,
         _leashes: Vec::new(),
     })
 }
@@ -117,6 +127,32 @@ fn run_apiserver(program: &Path, dir: &Path, etcd: u16, port: u16) -> Result<Chi
     command
         .spawn()
         .map_err(|e| format!("kube-apiserver does not start: {e}"))
+}
+
+fn run_controllers(programs: &Path, dir: &Path, port: u16) -> Result<Child, Skipped> {
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": format!("https://127.0.0.1:{port}"), "insecure-skip-tls-verify": true}}],
+        "users": [{"name": "it", "user": {"token": "token"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    let file = |name: &str| dir.join(name).display().to_string();
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(|e| e.to_string());
+    write("controllers.yaml", &kubeconfig.to_string())?;
+    let program = programs.join("kube-controller-manager");
+    let mut command = leash(&program, &dir.join("controllers.log"), None);
+    command.args([
+        format!("--kubeconfig={}", file("controllers.yaml")),
+        format!("--service-account-private-key-file={}", file("sa.key")),
+        "--leader-elect=false".to_owned(),
+        "--secure-port=0".to_owned(),
+        "--node-monitor-grace-period=6s".to_owned(),
+        "--node-startup-grace-period=6s".to_owned(),
+        "--node-monitor-period=2s".to_owned(),
+    ]);
+    command
+        .spawn()
+        .map_err(|e| format!("kube-controller-manager does not start: {e}"))
 }
 
 fn leash(program: &Path, log: &Path, remove: Option<&Path>) -> Command {

@@ -56,10 +56,12 @@ fn start() -> Result<World, server::Skipped> {
         vanished_node_quarantine: Duration::from_secs(1),
         ..Config::default()
     };
-    group.spawn(
-        "controllers",
-        cedge_controllers::run(client(), config, Shutdown::never()),
-    );
+    if !server.theirs {
+        group.spawn(
+            "controllers",
+            cedge_controllers::run(client(), config, Shutdown::never()),
+        );
+    }
     let informers = Informers::new(client(), group.clone());
     kubelet::start(&informers, &group);
     Ok(World {
