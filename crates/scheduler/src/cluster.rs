@@ -1,231 +1,129 @@
-//! What the scheduler knows: nodes, the pods on them, those that wait, and those that it has just placed and that the
-//! cluster does not show as placed yet (*assumed*), so that two pods never get the same room.
+//! What the scheduler knows: nodes, the pods on them, those that wait, those for which room is being made
+//! (*nominated*), and those that it has just placed and that the cluster does not show as placed yet (*assumed*), so
+//! that two pods never get the same room.
+//!
+//! What changes it stands in `cluster/follow.rs`.
 
-use std::collections::HashMap;
+mod follow;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cedge_informer::{Change, Key, Object};
+use cedge_informer::{Key, Object, Selector};
 use tokio::time::Instant;
 
-use crate::decide::{Causes, Unfit, World, decide};
-use crate::node::{Node, Place, Placed};
+use crate::decide::{Causes, Chosen, Unfit, Wish, World, decide};
+use crate::node::{Place, Placed};
 use crate::pod::Pod;
 use crate::queue::Queue;
+use crate::volumes::Bindings;
 
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
     world: World,
     /// Where each pod takes room.
     homes: HashMap<Key, Home>,
+    /// Where room is being made for a pod.
+    nominations: HashMap<Key, Arc<str>>,
     queue: Queue,
     /// Value of each priority class, and the one for pods that name none.
     priorities: HashMap<String, i32>,
     usual_priority: Option<(String, i32)>,
+    /// What each service selects, by namespace and name.
+    services: HashMap<Box<str>, Services>,
     turn: usize,
 }
+
+/// What each service of a namespace selects, by name.
+type Services = BTreeMap<Box<str>, BTreeMap<String, String>>;
 
 #[derive(Debug)]
 struct Home {
     node: Arc<str>,
-    assumed: bool,
+    /// What was promised with it, until the cluster shows it.
+    assumed: Option<Bindings>,
 }
 
 /// What became of the pod whose turn it was.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// It gets this node; room is kept for it.
-    Place { pod: Box<Pod>, node: Arc<str> },
+    Place { pod: Box<Pod>, chosen: Chosen },
     /// No node takes it; it waits for a change.
     Wait { pod: Box<Pod>, unfit: Unfit },
 }
 
-// === impl Cluster: what happens ===
-
-impl Cluster {
-    /// Takes note of a pod's change. Says whether there may be something to do.
-    pub(crate) fn pod_changed(&mut self, change: &Change, now: Instant) -> bool {
-        let object = change.object();
-        let key = object.key();
-        if matches!(change, Change::Deleted(_)) {
-            self.queue.forget(key);
-            return self.leave(key, now);
-        }
-        let Some(pod) = read::<Pod>(object) else {
-            return false;
-        };
-        if pod.is_over() {
-            self.queue.forget(key);
-            return self.leave(key, now);
-        }
-        if let Some(node) = pod.node() {
-            self.queue.forget(key);
-            return self.settle(key, node, &pod, now);
-        }
-        if object.is_deleting() || !pod.wants_node() {
-            self.queue.forget(key);
-            return false;
-        }
-        if self.homes.contains_key(key) {
-            // Assumed: the binding is on its way.
-            return false;
-        }
-        let known: Option<Pod> = change.old().and_then(|old| read(old));
-        if known.is_some_and(|old| same_wish(&old, &pod)) && self.queue.knows(key) {
-            return false;
-        }
-        self.queue.add(key, self.priority(&pod));
-        true
-    }
-
-    /// Takes note of a node's change. Says whether there may be something to do.
-    pub(crate) fn node_changed(&mut self, change: &Change, now: Instant) -> bool {
-        let name: Arc<str> = change.object().name().into();
-        if matches!(change, Change::Deleted(_)) {
-            if let Some(place) = self.world.places.get_mut(&name) {
-                place.node = None;
-                self.tidy(&name);
-            }
-            return false;
-        }
-        let Some(node) = read::<Node>(change.object()) else {
-            return false;
-        };
-        let place = self.world.places.entry(name).or_default();
-        // Heartbeats and conditions change nothing here.
-        if place.node.as_deref() == Some(&node) {
-            return false;
-        }
-        place.node = Some(Arc::new(node));
-        self.queue.changed(Causes::NODES, now)
-    }
-
-    pub(crate) fn namespace_changed(&mut self, change: &Change, now: Instant) -> bool {
-        let (name, object) = (change.object().name().to_owned(), change.object());
-        if matches!(change, Change::Deleted(_)) {
-            self.world.namespaces.remove(&name);
-            return false;
-        }
-        let labels = object.labels().clone();
-        let old = self.world.namespaces.insert(name, labels.clone());
-        old.as_ref() != Some(&labels) && self.queue.changed(COMING, now)
-    }
-
-    pub(crate) fn priority_class_changed(&mut self, change: &Change) {
-        use k8s_openapi::api::scheduling::v1::PriorityClass;
-        let name = change.object().name().to_owned();
-        self.priorities.remove(&name);
-        self.usual_priority.take_if(|(usual, _)| *usual == name);
-        if matches!(change, Change::Deleted(_)) {
-            return;
-        }
-        if let Some(class) = read::<PriorityClass>(change.object()) {
-            let value = class.value.unwrap_or(0);
-            if class.global_default == Some(true) {
-                self.usual_priority = Some((name.clone(), value));
-            }
-            self.priorities.insert(name, value);
-        }
-    }
-
-    fn priority(&self, pod: &Pod) -> i32 {
-        let spec = &pod.spec;
-        let of_class = || match &spec.priority_class_name {
-            Some(name) if !name.is_empty() => self.priorities.get(name).copied(),
-            _ => self.usual_priority.as_ref().map(|(_, value)| *value),
-        };
-        spec.priority.or_else(of_class).unwrap_or(0)
-    }
-
-    /// A pod is on a node, as the cluster says.
-    fn settle(&mut self, key: &Key, node: &str, pod: &Pod, now: Instant) -> bool {
-        let placed = Arc::new(Placed::from(pod));
-        let before = self.take_out(key);
-        let same = before.as_ref().is_some_and(|(home, old)| {
-            *home.node == *node && old.requests == placed.requests && old.labels == placed.labels
-        });
-        self.put(key, node.into(), placed, false);
-        // An assumed pod that is bound now, or a new status: nothing that others did not know.
-        if same {
-            return false;
-        }
-        let change = match before {
-            None => COMING,
-            Some(_) => Causes::NEIGHBOURS,
-        };
-        self.queue.changed(change, now)
-    }
-
-    fn leave(&mut self, key: &Key, now: Instant) -> bool {
-        let left = self.take_out(key).is_some();
-        left && self.queue.changed(LEAVING, now)
-    }
-
-    fn put(&mut self, key: &Key, node: Arc<str>, pod: Arc<Placed>, assumed: bool) {
-        let place = self.world.places.entry(node.clone()).or_default();
-        place.put(key.clone(), pod);
-        self.homes.insert(key.clone(), Home { node, assumed });
-    }
-
-    fn take_out(&mut self, key: &Key) -> Option<(Home, Arc<Placed>)> {
-        let home = self.homes.remove(key)?;
-        let pod = self.world.places.get_mut(&home.node)?.remove(key)?;
-        self.tidy(&home.node);
-        Some((home, pod))
-    }
-
-    fn tidy(&mut self, node: &str) {
-        if self.world.places.get(node).is_some_and(Place::is_nothing) {
-            self.world.places.remove(node);
-        }
-    }
+/// Where a decision finds what is not kept here.
+pub(crate) trait Source {
+    /// The latest state of a pod.
+    fn pod(&self, key: &Key) -> Option<Arc<Object>>;
+    /// Which pods are a pod's like: what these services and its owner select.
+    fn like(&self, pod: &Pod, services: BTreeMap<String, String>) -> Option<Selector>;
 }
-
-const LEAVING: Causes = Causes {
-    nodes: false,
-    leaving: true,
-    coming: false,
-};
-const COMING: Causes = Causes {
-    nodes: false,
-    leaving: false,
-    coming: true,
-};
 
 // === impl Cluster: deciding ===
 
 impl Cluster {
-    /// Decides for the pod whose turn it is; `find` gives its latest state.
-    pub(crate) fn next(
-        &mut self,
-        now: Instant,
-        find: impl Fn(&Key) -> Option<Arc<Object>>,
-    ) -> Option<Verdict> {
+    /// Decides for the pod whose turn it is.
+    pub(crate) fn next(&mut self, now: Instant, source: &impl Source) -> Option<Verdict> {
         loop {
             let key = self.queue.next(now)?;
-            let pod = find(&key).filter(|object| !object.is_deleting());
+            let pod = source.pod(&key).filter(|object| !object.is_deleting());
             let pod: Option<Pod> = pod.and_then(|object| read(&object));
             let Some(pod) = pod.filter(Pod::wants_node) else {
                 self.queue.forget(&key);
                 continue;
             };
-            return Some(self.place(&key, pod));
+            return Some(self.place(&key, pod, source));
         }
     }
 
-    fn place(&mut self, key: &Key, pod: Pod) -> Verdict {
+    fn place(&mut self, key: &Key, mut pod: Pod, source: &impl Source) -> Verdict {
         self.turn = self.turn.wrapping_add(1);
-        let pod = Box::new(pod);
-        match decide(&pod, &self.world, self.turn) {
-            Ok(node) => {
-                let placed = Arc::new(Placed::from(&*pod));
-                self.put(key, node.clone(), placed, true);
-                Verdict::Place { pod, node }
+        // What was decided last counts, shown by the cluster or not.
+        let nomination = self.nominations.get(key);
+        pod.status.nominated_node_name = nomination.map(ToString::to_string);
+        let like = source.like(&pod, self.services_of(&pod));
+        let wish = Wish {
+            key,
+            pod: &pod,
+            placed: Arc::new(Placed::new(&pod, self.priority(&pod))),
+            like: like.as_ref(),
+        };
+        let decision = decide(&wish, &self.world, self.turn);
+        let placed = wish.placed.clone();
+        match decision {
+            Ok(chosen) => {
+                self.unnominate(key);
+                self.world.volumes.assume(&chosen.bindings, &chosen.node);
+                let assumed = Some(chosen.bindings.clone());
+                self.put(key, chosen.node.clone(), placed, assumed);
+                let pod = Box::new(pod);
+                Verdict::Place { pod, chosen }
             }
             Err(unfit) => {
-                self.queue.park(key, unfit.causes);
+                self.wait(key, &placed, &unfit);
+                let pod = Box::new(pod);
                 Verdict::Wait { pod, unfit }
             }
         }
+    }
+
+    fn wait(&mut self, key: &Key, placed: &Arc<Placed>, unfit: &Unfit) {
+        if unfit.ends_nomination {
+            self.unnominate(key);
+        }
+        if let Some(preemption) = &unfit.preemption {
+            self.nominate(key, &preemption.node, placed.clone());
+            let victims = preemption.victims.iter().map(|victim| victim.key.clone());
+            self.world.doomed.extend(victims);
+            for outbid in &preemption.outbid {
+                self.unnominate(outbid);
+                self.queue.activate(outbid);
+            }
+        }
+        let is_urgent = self.nominations.contains_key(key);
+        self.queue.park(key, unfit.causes, is_urgent);
     }
 
     /// When to decide again, if nothing changes before.
@@ -240,16 +138,114 @@ impl Cluster {
 
     /// The binding failed: the room is free again, and the pod is tried again, if it still is there and wants a node.
     pub(crate) fn not_bound(&mut self, key: &Key, now: Instant) {
-        if self.homes.get(key).is_some_and(|home| home.assumed) {
+        if self
+            .homes
+            .get(key)
+            .is_some_and(|home| home.assumed.is_some())
+        {
             self.leave(key, now);
             self.queue.retry(key);
         }
     }
+
+    /// Not all that had to go could be told so: the pod for which they had to is tried again.
+    pub(crate) fn spared(&mut self, key: &Key, victims: impl Iterator<Item = Key>) {
+        for victim in victims {
+            self.world.doomed.remove(&victim);
+        }
+        self.queue.activate(key);
+    }
 }
 
-/// Whether another state of a pod asks for the same. Its status does not count.
-fn same_wish(old: &Pod, new: &Pod) -> bool {
-    old.spec == new.spec && old.metadata.labels == new.metadata.labels
+// === impl Cluster: what it keeps ===
+
+impl Cluster {
+    fn put(&mut self, key: &Key, node: Arc<str>, pod: Arc<Placed>, assumed: Option<Bindings>) {
+        for claim in &pod.claims {
+            let claim = Key::new(&pod.namespace, claim);
+            *self.world.users.entry(claim).or_default() += 1;
+        }
+        let place = self.world.places.entry(node.clone()).or_default();
+        place.put(key.clone(), pod);
+        self.homes.insert(key.clone(), Home { node, assumed });
+    }
+
+    fn take_out(&mut self, key: &Key) -> Option<(Home, Arc<Placed>)> {
+        let home = self.homes.remove(key)?;
+        if let Some(bindings) = &home.assumed {
+            self.world.volumes.forget(bindings);
+        }
+        let pod = self.world.places.get_mut(&home.node)?.remove(key)?;
+        for claim in &pod.claims {
+            let claim = Key::new(&pod.namespace, claim);
+            if let Some(users) = self.world.users.get_mut(&claim) {
+                *users -= 1;
+                if *users == 0 {
+                    self.world.users.remove(&claim);
+                }
+            }
+        }
+        self.tidy(&home.node);
+        Some((home, pod))
+    }
+
+    fn leave(&mut self, key: &Key, now: Instant) -> bool {
+        self.world.doomed.remove(key);
+        let left = self.take_out(key).is_some();
+        left && self.queue.changed(Causes::LEAVING, now)
+    }
+
+    fn tidy(&mut self, node: &str) {
+        if self.world.places.get(node).is_some_and(Place::is_nothing) {
+            self.world.places.remove(node);
+        }
+    }
+
+    fn nominate(&mut self, key: &Key, node: &str, pod: Arc<Placed>) {
+        self.unnominate(key);
+        let node: Arc<str> = node.into();
+        let there = self.world.nominated.entry(node.clone()).or_default();
+        there.insert(key.clone(), pod);
+        self.nominations.insert(key.clone(), node);
+    }
+
+    fn unnominate(&mut self, key: &Key) -> bool {
+        let Some(node) = self.nominations.remove(key) else {
+            return false;
+        };
+        if let Some(there) = self.world.nominated.get_mut(&node) {
+            there.remove(key);
+            if there.is_empty() {
+                self.world.nominated.remove(&node);
+            }
+        }
+        true
+    }
+
+    fn priority(&self, pod: &Pod) -> i32 {
+        let spec = &pod.spec;
+        let of_class = || match &spec.priority_class_name {
+            Some(name) if !name.is_empty() => self.priorities.get(name).copied(),
+            _ => self.usual_priority.as_ref().map(|(_, value)| *value),
+        };
+        spec.priority.or_else(of_class).unwrap_or(0)
+    }
+
+    /// What the services that select a pod select together.
+    fn services_of(&self, pod: &Pod) -> BTreeMap<String, String> {
+        let labels = pod.metadata.labels.as_ref();
+        let has = |(key, value): (&String, &String)| {
+            labels.is_some_and(|labels| labels.get(key) == Some(value))
+        };
+        let services = self.services.get(&*pod.metadata.namespace);
+        services
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|selector| selector.iter().all(has))
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(object: &Object) -> Option<T> {

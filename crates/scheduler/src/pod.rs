@@ -33,6 +33,7 @@ pub(crate) struct Metadata {
     pub(crate) generation: Option<i64>,
     pub(crate) labels: Option<BTreeMap<String, String>>,
     pub(crate) owner_references: Option<Vec<OwnerReference>>,
+    deletion_timestamp: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -43,6 +44,7 @@ pub(crate) struct Spec {
     pub(crate) scheduling_gates: Option<Vec<PodSchedulingGate>>,
     pub(crate) priority: Option<i32>,
     pub(crate) priority_class_name: Option<String>,
+    pub(crate) preemption_policy: Option<String>,
     pub(crate) node_selector: Option<BTreeMap<String, String>>,
     pub(crate) affinity: Option<Affinity>,
     pub(crate) tolerations: Option<Vec<Toleration>>,
@@ -52,11 +54,46 @@ pub(crate) struct Spec {
     pub(crate) init_containers: Option<Vec<Container>>,
     pub(crate) overhead: Option<BTreeMap<String, Quantity>>,
     pub(crate) resources: Option<ResourceRequirements>,
+    pub(crate) volumes: Option<Vec<Volume>>,
+}
+
+/// A volume, as far as it decides where its pod runs.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Volume {
+    name: String,
+    persistent_volume_claim: Option<ClaimSource>,
+    ephemeral: Option<Ephemeral>,
+    pub(crate) image: Option<ImageSource>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClaimSource {
+    claim_name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+struct Ephemeral {}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImageSource {
+    pub(crate) reference: String,
+}
+
+/// A claim that a pod's volume names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimName {
+    pub(crate) name: String,
+    /// Whether the claim is made for this pod, and must belong to it.
+    pub(crate) ephemeral: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Container {
+    pub(crate) image: String,
     pub(crate) resources: Option<ResourceRequirements>,
     pub(crate) restart_policy: Option<String>,
     pub(crate) ports: Option<Vec<Port>>,
@@ -76,6 +113,8 @@ pub(crate) struct Port {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Status {
     pub(crate) phase: Option<String>,
+    pub(crate) start_time: Option<String>,
+    pub(crate) nominated_node_name: Option<String>,
     pub(crate) conditions: Option<Vec<PodCondition>>,
 }
 
@@ -95,6 +134,45 @@ impl Pod {
         self.spec.node_name.as_deref().filter(|n| !n.is_empty())
     }
 
+    /// The node where room is being made for it.
+    pub(crate) fn nominated(&self) -> Option<&str> {
+        let node = self.status.nominated_node_name.as_deref();
+        node.filter(|n| !n.is_empty())
+    }
+
+    pub(crate) fn is_deleting(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether others may have to go for it.
+    pub(crate) fn may_preempt(&self) -> bool {
+        self.spec.preemption_policy.as_deref() != Some("Never")
+    }
+
+    /// The claims behind its volumes.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = ClaimName> {
+        let volumes = self.spec.volumes.iter().flatten();
+        volumes.filter_map(|volume| match &volume.persistent_volume_claim {
+            Some(source) => Some(ClaimName {
+                name: source.claim_name.clone(),
+                ephemeral: false,
+            }),
+            None => volume.ephemeral.as_ref().map(|_| ClaimName {
+                name: format!("{}-{}", self.metadata.name, volume.name),
+                ephemeral: true,
+            }),
+        })
+    }
+
+    /// The images that a node must have to run it.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &str> {
+        let containers = self.spec.containers.iter();
+        let containers = containers.chain(self.spec.init_containers.iter().flatten());
+        let volumes = self.spec.volumes.iter().flatten();
+        let volumes = volumes.filter_map(|v| v.image.as_ref().map(|i| &*i.reference));
+        containers.map(|c| &*c.image).chain(volumes)
+    }
+
     /// Whether its containers are over for good: it takes no room.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
@@ -109,16 +187,6 @@ impl Pod {
             .as_ref()
             .is_some_and(|gates| !gates.is_empty());
         self.node().is_none() && !self.is_over() && !gated && (name == NAME || name.is_empty())
-    }
-
-    /// The object that manages it, by identity.
-    pub(crate) fn controller(&self) -> Option<&str> {
-        self.metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .find(|owner| owner.controller == Some(true))
-            .map(|owner| &*owner.uid)
     }
 
     pub(crate) fn tolerations(&self) -> &[Toleration] {

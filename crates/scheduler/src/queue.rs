@@ -33,6 +33,8 @@ struct Waiting {
     attempts: u32,
     last_attempt: Option<Instant>,
     state: State,
+    /// Whether room is being made for it: then it does not back off.
+    is_urgent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ impl Queue {
             attempts: 0,
             last_attempt: None,
             state: State::Active,
+            is_urgent: false,
         };
         self.pods.insert(key.clone(), waiting);
     }
@@ -92,12 +95,23 @@ impl Queue {
         self.backing_off.first().map(|(at, _)| *at)
     }
 
-    /// No node takes it: it waits for a change that may help.
-    pub(crate) fn park(&mut self, key: &Key, causes: Causes) {
+    /// No node takes it: it waits for a change that may help. An urgent one is tried as soon as that comes.
+    pub(crate) fn park(&mut self, key: &Key, causes: Causes, is_urgent: bool) {
         if let Some(pod) = self.pods.get_mut(key)
             && pod.state == State::Placed
         {
             pod.state = State::Parked(causes);
+            pod.is_urgent = is_urgent;
+        }
+    }
+
+    /// A parked pod is tried again at once: what it waits for will not come by itself.
+    pub(crate) fn activate(&mut self, key: &Key) {
+        if let Some(pod) = self.pods.get_mut(key)
+            && matches!(pod.state, State::Parked(_))
+        {
+            pod.state = State::Active;
+            self.active.insert(pod.turn.clone());
         }
     }
 
@@ -124,7 +138,7 @@ impl Queue {
             }
             any = true;
             let at = pod.ready_at();
-            if at <= now {
+            if pod.is_urgent || at <= now {
                 pod.state = State::Active;
                 self.active.insert(pod.turn.clone());
             } else {
@@ -202,16 +216,12 @@ mod tests {
         let mut queue = Queue::default();
         queue.add(&key("a"), 0);
         queue.next(now);
-        queue.park(&key("a"), Causes::NODES);
+        queue.park(&key("a"), Causes::NODES, false);
         let later = now + Duration::from_secs(3600);
         assert_eq!(queue.next(later), None);
         assert_eq!(queue.due(), None, "nothing is tried by the clock alone");
 
-        let leaving = Causes {
-            leaving: true,
-            ..Causes::default()
-        };
-        assert!(!queue.changed(leaving, later));
+        assert!(!queue.changed(Causes::LEAVING, later));
         assert!(queue.changed(Causes::NODES, later));
         assert_eq!(queue.next(later), Some(key("a")));
     }
@@ -223,7 +233,7 @@ mod tests {
         queue.add(&key("a"), 0);
         for delay in [1, 2, 4, 8, 10, 10] {
             assert_eq!(queue.next(now), Some(key("a")));
-            queue.park(&key("a"), Causes::ROOM);
+            queue.park(&key("a"), Causes::ROOM, false);
             queue.changed(Causes::ROOM, now);
             assert_eq!(queue.next(now), None);
             let due = queue.due().unwrap();
@@ -233,12 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_for_which_room_is_made_does_not_back_off() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.add(&key("a"), 0);
+        queue.next(now);
+        queue.park(&key("a"), Causes::ROOM, true);
+        assert!(queue.changed(Causes::LEAVING, now));
+        assert_eq!(queue.next(now), Some(key("a")));
+    }
+
+    #[test]
     fn a_pod_that_changed_itself_is_tried_at_once() {
         let now = Instant::now();
         let mut queue = Queue::default();
         queue.add(&key("a"), 0);
         queue.next(now);
-        queue.park(&key("a"), Causes::NODES);
+        queue.park(&key("a"), Causes::NODES, false);
         queue.add(&key("a"), 0);
         assert_eq!(queue.next(now), Some(key("a")));
     }

@@ -42,7 +42,7 @@ pub(super) fn named(pod: &Pod) -> Option<BTreeSet<&str>> {
     (!required.node_selector_terms.is_empty()).then_some(all)
 }
 
-fn selects(required: &NodeSelector, node: &Node) -> bool {
+pub(super) fn selects(required: &NodeSelector, node: &Node) -> bool {
     required
         .node_selector_terms
         .iter()

@@ -1,314 +1,192 @@
-//! Which pods a pod must be near, or must not be, and how evenly its like are to be spread: affinity and anti-affinity
-//! between pods, and topology spread constraints that forbid.
+//! Where a pod may be because of the pods that are there: what it must be near, what it must not be near, who does not
+//! want it near, how evenly its like are spread, and who holds what only one may hold.
+//!
+//! Counted once for a pod, then corrected while one asks "and if those were gone?".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 
-use cedge_informer::{Labels, Selector};
-use k8s_openapi::api::core::v1::{PodAffinityTerm, TopologySpreadConstraint};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use cedge_informer::Key;
 
-use super::{Causes, Refusal, World, affinity, taints};
+use super::spread::Spread;
+use super::{Causes, Refusal, Wish, World};
 use crate::node::{Node, Placed};
-use crate::pod::Pod;
 
-/// A label of nodes and its value: one side of a border.
-type Domain = (String, String);
+/// How many pods count in each domain of each topology: label of nodes → its value → pods.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts(HashMap<String, HashMap<String, i64>>);
 
-/// Where a pod may be because of others, prepared once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Neighbours<'a> {
-    /// For each term of affinity its topology key, and the domains where somebody matches.
-    near: Vec<(&'a str, BTreeSet<String>)>,
-    /// Nobody matches any term, and the pod matches all of its own: it may be the first.
-    first: bool,
-    /// Domains that somebody in them is not wanted near by this pod.
-    avoids: BTreeSet<Domain>,
-    /// Domains where somebody does not want this pod.
-    unwanted: BTreeSet<Domain>,
+    wish: &'a Wish<'a>,
+    /// Pods that meet all terms of affinity.
+    near: Counts,
+    /// Pods that meet a term of anti-affinity.
+    far: Counts,
+    /// Terms of others that speak against this pod.
+    unwanted: Counts,
+    /// Whether the pod meets all of its own terms: then it may be the first.
+    meets_itself: bool,
     spreads: Vec<Spread<'a>>,
-}
-
-/// One topology spread constraint with the counts of now.
-#[derive(Debug)]
-struct Spread<'a> {
-    key: &'a str,
-    max_skew: i64,
-    counts: BTreeMap<String, i64>,
-    least: i64,
-    /// 1 if the pod itself counts.
-    own: i64,
-}
-
-/// A term with what it selects, ready to be asked.
-struct Term {
-    namespaces: Option<Vec<String>>,
-    namespace_selector: Option<Selector>,
-    pods: Selector,
+    /// Claims that one pod only may use.
+    exclusive: &'a [Key],
+    /// How many pods use one of those.
+    holders: i64,
 }
 
 // === impl Neighbours ===
 
 impl<'a> Neighbours<'a> {
-    pub(super) fn new(pod: &'a Pod, world: &World) -> Self {
-        let affinity = pod.spec.affinity.as_ref();
-        let near_terms = affinity
-            .and_then(|a| a.pod_affinity.as_ref())
-            .and_then(|a| {
-                a.required_during_scheduling_ignored_during_execution
-                    .as_deref()
-            })
-            .unwrap_or_default();
-        let far_terms = affinity
-            .and_then(|a| a.pod_anti_affinity.as_ref())
-            .and_then(|a| {
-                a.required_during_scheduling_ignored_during_execution
-                    .as_deref()
-            })
-            .unwrap_or_default();
-        let labels: Labels = pod.metadata.labels.iter().flatten().collect();
-        let namespace = &pod.metadata.namespace;
-        let near: Vec<(&str, BTreeSet<String>)> = near_terms
+    pub(super) fn new(wish: &'a Wish<'a>, world: &World, exclusive: &'a [Key]) -> Self {
+        let own = &wish.placed.terms;
+        let mut all = Self {
+            wish,
+            near: Counts::default(),
+            far: Counts::default(),
+            unwanted: Counts::default(),
+            meets_itself: meets_all(wish, &wish.placed, world),
+            spreads: Spread::forbidding(wish, world),
+            exclusive,
+            holders: 0,
+        };
+        let asks = !own.near.is_empty() || !own.far.is_empty();
+        for place in world.places.values() {
+            let Some(node) = place.node.as_deref() else {
+                continue;
+            };
+            for pod in place.outspoken() {
+                all.note_refusals(pod, node, world, 1);
+            }
+            if asks {
+                for pod in place.pods.values() {
+                    all.note_matches(pod, node, world, 1);
+                }
+            }
+        }
+        all.holders = exclusive
             .iter()
-            .map(|term| {
-                (
-                    &*term.topology_key,
-                    domains(term, namespace, &labels, world),
-                )
-            })
-            .collect();
-        let own_match = near_terms
-            .iter()
-            .all(|term| Term::new(term, namespace, &labels).selects(namespace, &labels, world));
-        Self {
-            first: own_match && near.iter().all(|(_, domains)| domains.is_empty()),
-            near,
-            avoids: far_terms
-                .iter()
-                .flat_map(|term| {
-                    let found = domains(term, namespace, &labels, world);
-                    found.into_iter().map(|d| (term.topology_key.clone(), d))
-                })
-                .collect(),
-            unwanted: unwanted(pod, &labels, world),
-            spreads: forbidding(pod)
-                .map(|constraint| Spread::new(constraint, pod, &labels, world))
-                .collect(),
+            .map(|claim| i64::from(world.users.contains_key(claim)))
+            .sum();
+        all
+    }
+
+    /// Counts a pod on a node as there (1) or gone (−1).
+    pub(super) fn note(&mut self, pod: &Placed, node: &Node, world: &World, change: i64) {
+        self.note_refusals(pod, node, world, change);
+        self.note_matches(pod, node, world, change);
+        for spread in &mut self.spreads {
+            spread.note(pod, node, self.wish, change);
+        }
+        let used = |claim: &&Key| {
+            *claim.namespace == *pod.namespace && pod.claims.iter().any(|c| **c == *claim.name)
+        };
+        let used = self.exclusive.iter().filter(used).count();
+        self.holders += change * i64::try_from(used).unwrap_or(0);
+    }
+
+    fn note_refusals(&mut self, pod: &Placed, node: &Node, world: &World, change: i64) {
+        let own = &self.wish.placed;
+        for term in &pod.terms.far {
+            if term.selects(&own.namespace, &own.labels, &world.namespaces) {
+                self.unwanted.add(node, &term.key, change);
+            }
         }
     }
 
-    pub(super) fn check(&self, node: &Node) -> Result<(), Refusal> {
-        let because = |reason: &str| Err(Refusal::because(reason, Causes::NEIGHBOURS));
-        for spread in &self.spreads {
-            let Some(domain) = node.labels.get(spread.key) else {
-                let reason =
-                    "node(s) didn't match pod topology spread constraints (missing required label)";
-                return because(reason);
-            };
-            if !spread.allows(domain) {
-                return because("node(s) didn't match pod topology spread constraints");
+    fn note_matches(&mut self, pod: &Placed, node: &Node, world: &World, change: i64) {
+        let own = &self.wish.placed.terms;
+        if !own.near.is_empty() && meets_all(self.wish, pod, world) {
+            for term in &own.near {
+                self.near.add(node, &term.key, change);
             }
         }
-        let inside = |domains: &BTreeSet<Domain>| {
-            domains
-                .iter()
-                .any(|(key, value)| node.labels.get(key) == Some(value))
-        };
-        let is_near = |(key, domains): &(&str, BTreeSet<String>)| {
-            let domain = node.labels.get(*key);
-            domain.is_some_and(|d| self.first || domains.contains(d))
-        };
-        if !self.near.iter().all(is_near) {
-            return because("node(s) didn't match pod affinity rules");
+        for term in &own.far {
+            if term.selects(&pod.namespace, &pod.labels, &world.namespaces) {
+                self.far.add(node, &term.key, change);
+            }
         }
-        if inside(&self.avoids) {
+    }
+
+    /// Whether somebody else uses a claim that is for one only.
+    pub(super) fn is_held(&self) -> bool {
+        self.holders > 0
+    }
+
+    pub(super) fn check(&self, node: &Node) -> Result<(), Refusal> {
+        for spread in &self.spreads {
+            spread.check(node)?;
+        }
+        let own = &self.wish.placed.terms;
+        if !own.near.is_empty() && !self.is_near(node) {
+            let reason = "node(s) didn't match pod affinity rules";
+            return Err(Refusal::final_because(reason, Causes::NEIGHBOURS));
+        }
+        let because = |reason: &str| Err(Refusal::because(reason, Causes::NEIGHBOURS));
+        if own.far.iter().any(|term| self.far.at(node, &term.key) > 0) {
             return because("node(s) didn't match pod anti-affinity rules");
         }
-        if inside(&self.unwanted) {
+        if self.unwanted.any(node) {
             return because("node(s) didn't satisfy existing pods anti-affinity rules");
         }
         Ok(())
     }
-}
 
-/// The domains of a term's topology where somebody matches it.
-fn domains(
-    term: &PodAffinityTerm,
-    namespace: &str,
-    labels: &Labels,
-    world: &World,
-) -> BTreeSet<String> {
-    let asked = Term::new(term, namespace, labels);
-    let mut found = BTreeSet::new();
-    for (node, placed) in everybody(world) {
-        if let Some(domain) = node.labels.get(&term.topology_key)
-            && asked.selects(&placed.namespace, &placed.labels, world)
-        {
-            found.insert(domain.clone());
+    fn is_near(&self, node: &Node) -> bool {
+        let near = &self.wish.placed.terms.near;
+        let known = |key: &str| node.labels.contains_key(key);
+        if !near.iter().all(|term| known(&term.key)) {
+            return false;
         }
+        near.iter().all(|term| self.near.at(node, &term.key) > 0)
+            || (self.meets_itself && self.near.is_empty())
     }
-    found
 }
 
-/// The domains of those who do not want this pod near.
-fn unwanted(pod: &Pod, labels: &Labels, world: &World) -> BTreeSet<Domain> {
-    let mut found = BTreeSet::new();
-    for (node, placed) in everybody(world) {
-        for term in &placed.repels {
-            if let Some(domain) = node.labels.get(&term.topology_key)
-                && Term::new(term, &placed.namespace, &placed.labels).selects(
-                    &pod.metadata.namespace,
-                    labels,
-                    world,
-                )
-            {
-                found.insert((term.topology_key.clone(), domain.clone()));
+fn meets_all(wish: &Wish<'_>, pod: &Placed, world: &World) -> bool {
+    let mut near = wish.placed.terms.near.iter();
+    near.all(|term| term.selects(&pod.namespace, &pod.labels, &world.namespaces))
+}
+
+// === impl Counts ===
+
+impl Counts {
+    pub(super) fn add(&mut self, node: &Node, key: &str, amount: i64) {
+        let Some(domain) = node.labels.get(key) else {
+            return;
+        };
+        if !self.0.contains_key(key) {
+            self.0.insert(key.to_owned(), HashMap::new());
+        }
+        let Some(domains) = self.0.get_mut(key) else {
+            return;
+        };
+        match domains.get_mut(domain) {
+            Some(count) => *count += amount,
+            None => {
+                domains.insert(domain.clone(), amount);
             }
         }
     }
-    found
-}
 
-fn everybody(world: &World) -> impl Iterator<Item = (&Node, &Placed)> {
-    world.places.values().flat_map(|place| {
-        let node = place.node.as_deref();
-        let pods = place.pods.values();
-        node.into_iter()
-            .flat_map(move |node| pods.clone().map(move |pod| (node, &**pod)))
-    })
-}
-
-// === impl Term ===
-
-impl Term {
-    /// `labels` are those of the pod whose term it is: label keys may be taken from them.
-    fn new(term: &PodAffinityTerm, namespace: &str, labels: &Labels) -> Self {
-        let named = term.namespaces.clone().filter(|n| !n.is_empty());
-        let selector = term.namespace_selector.as_ref().map(selector_of);
-        let own = (named.is_none() && selector.is_none()).then(|| vec![namespace.to_owned()]);
-        let mut pods = term.label_selector.clone();
-        if let Some(pods) = &mut pods {
-            add_keys(pods, term.match_label_keys.as_deref(), labels, "In");
-            add_keys(pods, term.mismatch_label_keys.as_deref(), labels, "NotIn");
-        }
-        Self {
-            namespaces: named.or(own),
-            namespace_selector: selector,
-            pods: pods.as_ref().map_or_else(Selector::nothing, selector_of),
-        }
+    pub(super) fn at(&self, node: &Node, key: &str) -> i64 {
+        let count = || self.0.get(key)?.get(node.labels.get(key)?).copied();
+        count().unwrap_or(0)
     }
 
-    fn selects(&self, namespace: &str, labels: &Labels, world: &World) -> bool {
-        let named = self
-            .namespaces
-            .as_ref()
-            .is_some_and(|names| names.iter().any(|n| n == namespace));
-        let none = Labels::default();
-        let of_namespace = world.namespaces.get(namespace).unwrap_or(&none);
-        let selected = self
-            .namespace_selector
-            .as_ref()
-            .is_some_and(|selector| selector.matches(of_namespace));
-        (named || selected) && self.pods.matches(labels)
-    }
-}
-
-fn selector_of(selector: &LabelSelector) -> Selector {
-    // The API refuses an operator that does not exist.
-    Selector::try_from(selector).unwrap_or_else(|_| Selector::nothing())
-}
-
-/// Adds the value that the pod itself has for each key. Beside keys that the API server has added itself, it changes
-/// nothing.
-fn add_keys(
-    selector: &mut LabelSelector,
-    keys: Option<&[String]>,
-    labels: &Labels,
-    operator: &str,
-) {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
-    for key in keys.unwrap_or_default() {
-        if let Some(value) = labels.get(key) {
-            selector
-                .match_expressions
-                .get_or_insert_default()
-                .push(LabelSelectorRequirement {
-                    key: key.clone(),
-                    operator: operator.to_owned(),
-                    values: Some(vec![value.to_owned()]),
-                });
-        }
-    }
-}
-
-// === impl Spread ===
-
-fn forbidding(pod: &Pod) -> impl Iterator<Item = &TopologySpreadConstraint> {
-    pod.spec
-        .topology_spread_constraints
-        .iter()
-        .flatten()
-        .filter(|c| c.when_unsatisfiable == "DoNotSchedule")
-}
-
-impl<'a> Spread<'a> {
-    fn new(
-        constraint: &'a TopologySpreadConstraint,
-        pod: &Pod,
-        labels: &Labels,
-        world: &World,
-    ) -> Self {
-        let mut selector = constraint.label_selector.clone();
-        if let Some(selector) = &mut selector {
-            let keys = constraint.match_label_keys.as_deref();
-            add_keys(selector, keys, labels, "In");
-        }
-        let selector = selector
-            .as_ref()
-            .map_or_else(Selector::nothing, selector_of);
-        let mut counts = BTreeMap::new();
-        for place in world.places.values() {
-            let Some(node) = place
-                .node
-                .as_deref()
-                .filter(|n| counted(constraint, pod, n))
-            else {
-                continue;
-            };
-            let Some(domain) = node.labels.get(&constraint.topology_key) else {
-                continue;
-            };
-            let like = |p: &&std::sync::Arc<Placed>| {
-                p.namespace == pod.metadata.namespace && selector.matches(&p.labels)
-            };
-            let count = place.pods.values().filter(like).count();
-            *counts.entry(domain.clone()).or_insert(0) += i64::try_from(count).unwrap_or(0);
-        }
-        let wanted = i64::from(constraint.min_domains.unwrap_or(1));
-        let found = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-        let least = counts.values().min().copied().unwrap_or(0);
-        Self {
-            key: &constraint.topology_key,
-            max_skew: i64::from(constraint.max_skew),
-            least: if found < wanted { 0 } else { least },
-            counts,
-            own: i64::from(selector.matches(labels)),
-        }
+    /// All that counts for a node together.
+    pub(super) fn sum(&self, node: &Node) -> i64 {
+        let count = |(key, domains): (&String, &HashMap<String, i64>)| {
+            let domain = node.labels.get(key)?;
+            domains.get(domain).copied()
+        };
+        self.0.iter().filter_map(count).sum()
     }
 
-    fn allows(&self, domain: &str) -> bool {
-        let count = self.counts.get(domain).copied().unwrap_or(0);
-        count + self.own - self.least <= self.max_skew
+    fn any(&self, node: &Node) -> bool {
+        let mut keys = self.0.keys();
+        keys.any(|key| self.at(node, key) > 0)
     }
-}
 
-/// Whether a node counts for a constraint: by default those that the pod's affinity accepts, whatever their taints.
-fn counted(constraint: &TopologySpreadConstraint, pod: &Pod, node: &Node) -> bool {
-    let honoured = |policy: &Option<String>, default: bool| match policy.as_deref() {
-        Some("Honor") => true,
-        Some("Ignore") => false,
-        _ => default,
-    };
-    (!honoured(&constraint.node_affinity_policy, true) || affinity::accepts(pod, node))
-        && (!honoured(&constraint.node_taints_policy, false)
-            || !taints::repel(&node.taints, pod.tolerations()))
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.values().flat_map(HashMap::values).all(|n| *n == 0)
+    }
 }

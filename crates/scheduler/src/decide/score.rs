@@ -1,34 +1,49 @@
 //! Which of the nodes that take a pod is best. Each view gives 0 to 100; the weights are those of Kubernetes.
 
-use super::{Candidate, affinity, taints};
-use crate::pod::Pod;
+use super::neighbours::Counts;
+use super::{Candidate, Wish, World, affinity, images, spread, taints};
 use crate::resources::{Requests, Resources};
 
 const MAX: i64 = 100;
 const WEIGHT_TAINTS: i64 = 3;
 const WEIGHT_AFFINITY: i64 = 2;
 const WEIGHT_SPREAD: i64 = 2;
+const WEIGHT_NEIGHBOURS: i64 = 2;
 const WEIGHT_ROOM: i64 = 1;
 const WEIGHT_BALANCE: i64 = 1;
+const WEIGHT_IMAGES: i64 = 1;
+/// What it is worth to a pod that must be near others that one more comes.
+const REQUIRED_NEARNESS: i64 = 1;
 
 /// The places, among the candidates, of those with the best score. There is at least one candidate.
-pub(super) fn best(pod: &Pod, requests: &Requests, candidates: &[Candidate<'_>]) -> Vec<usize> {
+pub(super) fn best(wish: &Wish<'_>, world: &World, candidates: &[Candidate<'_>]) -> Vec<usize> {
+    let mut totals = vec![0i64; candidates.len()];
+    let mut add = |weight: i64, view: Vec<i64>| {
+        for (total, score) in totals.iter_mut().zip(view) {
+            *total += weight * score;
+        }
+    };
     let of = |view: &dyn Fn(&Candidate<'_>) -> i64| candidates.iter().map(view).collect();
+    let (pod, requests) = (wish.pod, &wish.placed.requests);
     let disfavour = |c: &Candidate<'_>| {
         i64::try_from(taints::disfavour(&c.node.taints, pod.tolerations())).unwrap_or(MAX)
     };
-    let views: [(i64, Vec<i64>); 5] = [
-        (WEIGHT_TAINTS, fewest(of(&disfavour))),
-        (
-            WEIGHT_AFFINITY,
-            most(of(&|c| affinity::preference(pod, c.node))),
-        ),
-        (WEIGHT_SPREAD, fewest(of(&|c| siblings(pod, c)))),
-        (WEIGHT_ROOM, of(&|c| room(requests, c))),
-        (WEIGHT_BALANCE, of(&|c| balance(requests, c))),
-    ];
-    let total = |i: usize| -> i64 { views.iter().map(|(weight, v)| weight * v[i]).sum() };
-    let totals: Vec<i64> = (0..candidates.len()).map(total).collect();
+    add(WEIGHT_TAINTS, fewest(of(&disfavour)));
+    if !pod.preferred_nodes().is_empty() {
+        let preference = of(&|c| affinity::preference(pod, c.node));
+        add(WEIGHT_AFFINITY, most(preference));
+    }
+    if let Some(view) = spread::preference(wish, world, candidates) {
+        add(WEIGHT_SPREAD, view);
+    }
+    if let Some(view) = nearness(wish, world, candidates) {
+        add(WEIGHT_NEIGHBOURS, view);
+    }
+    add(WEIGHT_ROOM, of(&|c| room(requests, c)));
+    add(WEIGHT_BALANCE, of(&|c| balance(requests, c)));
+    if let Some(view) = images::preference(wish, world, candidates) {
+        add(WEIGHT_IMAGES, view);
+    }
     let top = totals.iter().max().copied().unwrap_or(0);
     (0..totals.len()).filter(|i| totals[*i] == top).collect()
 }
@@ -47,16 +62,53 @@ fn fewest(counts: Vec<i64>) -> Vec<i64> {
     most(counts).into_iter().map(|count| MAX - count).collect()
 }
 
-/// Pods of the same owner that are there already.
-fn siblings(pod: &Pod, candidate: &Candidate<'_>) -> i64 {
-    let Some(owner) = pod.controller() else {
-        return 0;
-    };
-    let same = |p: &&std::sync::Arc<crate::node::Placed>| p.controller.as_deref() == Some(owner);
-    let count = candidate.place.pods.values().filter(same).count();
-    i64::try_from(count).unwrap_or(i64::MAX / MAX)
+/// What the pod prefers of others, and others of it. `None` if nobody has a preference that matters.
+fn nearness(wish: &Wish<'_>, world: &World, candidates: &[Candidate<'_>]) -> Option<Vec<i64>> {
+    let own = &wish.placed;
+    let mut counts = Counts::default();
+    for place in world.places.values() {
+        let Some(node) = place.node.as_deref() else {
+            continue;
+        };
+        if own.terms.prefers() {
+            for pod in place.pods.values() {
+                let meets = |term: &crate::terms::Term| {
+                    term.selects(&pod.namespace, &pod.labels, &world.namespaces)
+                };
+                for (weight, term) in own.terms.likes.iter().filter(|(_, t)| meets(t)) {
+                    counts.add(node, &term.key, *weight);
+                }
+                for (weight, term) in own.terms.dislikes.iter().filter(|(_, t)| meets(t)) {
+                    counts.add(node, &term.key, -weight);
+                }
+            }
+        }
+        for pod in place.outspoken() {
+            let meets = |term: &crate::terms::Term| {
+                term.selects(&own.namespace, &own.labels, &world.namespaces)
+            };
+            for term in pod.terms.near.iter().filter(|t| meets(t)) {
+                counts.add(node, &term.key, REQUIRED_NEARNESS);
+            }
+            for (weight, term) in pod.terms.likes.iter().filter(|(_, t)| meets(t)) {
+                counts.add(node, &term.key, *weight);
+            }
+            for (weight, term) in pod.terms.dislikes.iter().filter(|(_, t)| meets(t)) {
+                counts.add(node, &term.key, -weight);
+            }
+        }
+    }
+    if counts.is_empty() {
+        return None;
+    }
+    let sums: Vec<i64> = candidates.iter().map(|c| counts.sum(c.node)).collect();
+    let (least, most) = (*sums.iter().min()?, *sums.iter().max()?);
+    if least == most {
+        return None;
+    }
+    let score = |sum: &i64| MAX * (sum - least) / (most - least);
+    Some(sums.iter().map(score).collect())
 }
-
 /// How much of processor and memory stays free.
 fn room(requests: &Requests, candidate: &Candidate<'_>) -> i64 {
     let has = &candidate.node.allocatable;

@@ -1,3 +1,7 @@
+mod preempt;
+mod spread;
+mod storage;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -55,15 +59,38 @@ fn world(nodes: impl IntoIterator<Item = Node>) -> World {
 }
 
 fn put(world: &mut World, node: &str, name: &str, pod: &Pod) {
+    let placed = Placed::new(pod, pod.spec.priority.unwrap_or(0));
+    for claim in &placed.claims {
+        let claim = Key::new("default", claim);
+        *world.users.entry(claim).or_default() += 1;
+    }
     let place = world.places.get_mut(node).unwrap();
-    place.put(Key::new("default", name), Arc::new(Placed::from(pod)));
+    place.put(Key::new("default", name), Arc::new(placed));
+}
+
+/// A message without what is said about preemption.
+fn filtered(message: &str) -> String {
+    message.split(" preemption: ").next().unwrap().to_owned()
+}
+
+/// What is decided for a pod whose like are all pods of the application `web`.
+fn decide_for(pod: &Pod, world: &World, turn: usize) -> Result<Chosen, Unfit> {
+    let key = Key::new("default", "p");
+    let like = Selector::from(&BTreeMap::from([("app".to_owned(), "web".to_owned())]));
+    let wish = Wish {
+        key: &key,
+        pod,
+        placed: Arc::new(Placed::new(pod, pod.spec.priority.unwrap_or(0))),
+        like: pod.metadata.owner_references.is_some().then_some(&like),
+    };
+    decide(&wish, world, turn)
 }
 
 fn decided(spec: Value, world: &World) -> Result<String, String> {
-    let decision = decide(&pod(spec), world, 0);
+    let decision = decide_for(&pod(spec), world, 0);
     decision
-        .map(|n| n.to_string())
-        .map_err(|unfit| unfit.message)
+        .map(|chosen| chosen.node.to_string())
+        .map_err(|unfit| filtered(&unfit.message))
 }
 
 fn refused(spec: Value, world: &World, message: &str) {
@@ -310,8 +337,13 @@ fn pods_of_one_owner_spread_over_nodes() {
     ]);
     let spec = asking("100m", "128Mi");
     for n in 0..6 {
-        let chosen = decide(&pod(spec.clone()), &world, n).unwrap();
-        put(&mut world, &chosen, &format!("p{n}"), &pod(spec.clone()));
+        let chosen = decide_for(&pod(spec.clone()), &world, n).unwrap();
+        put(
+            &mut world,
+            &chosen.node,
+            &format!("p{n}"),
+            &pod(spec.clone()),
+        );
     }
     for place in world.places.values() {
         assert_eq!(place.pods.len(), 2);
@@ -321,7 +353,12 @@ fn pods_of_one_owner_spread_over_nodes() {
 #[test]
 fn equal_nodes_take_turns() {
     let world = world([node("a", json!({})), node("b", json!({}))]);
-    let chosen = |turn| decide(&pod(json!({})), &world, turn).unwrap().to_string();
+    let chosen = |turn| {
+        decide_for(&pod(json!({})), &world, turn)
+            .unwrap()
+            .node
+            .to_string()
+    };
     assert_eq!([chosen(0), chosen(1), chosen(2)], ["a", "b", "a"]);
 }
 
@@ -337,7 +374,7 @@ fn a_preferred_node_wins_over_an_emptier_one() {
     }] } });
     let mut wanted = pod(spec);
     wanted.metadata.owner_references = None;
-    assert_eq!(&*decide(&wanted, &world, 0).unwrap(), "b");
+    assert_eq!(&*decide_for(&wanted, &world, 0).unwrap().node, "b");
 }
 
 #[test]
@@ -347,7 +384,7 @@ fn a_node_that_would_rather_not_is_taken_last() {
     put(&mut world, "b", "first", &pod(asking("1", "2Gi")));
     let mut wanted = pod(asking("100m", "128Mi"));
     wanted.metadata.owner_references = None;
-    assert_eq!(&*decide(&wanted, &world, 0).unwrap(), "b");
+    assert_eq!(&*decide_for(&wanted, &world, 0).unwrap().node, "b");
 }
 
 #[test]
@@ -403,7 +440,7 @@ fn a_spread_that_forbids_is_kept() {
 fn causes_say_which_change_may_help() {
     let mut world = world([node("n", json!({}))]);
     put(&mut world, "n", "first", &pod(asking("2", "1Gi")));
-    let causes = |spec| decide(&pod(spec), &world, 0).unwrap_err().causes;
+    let causes = |spec| decide_for(&pod(spec), &world, 0).unwrap_err().causes;
     assert_eq!(causes(asking("1", "1Gi")), Causes::ROOM);
     assert_eq!(
         causes(json!({ "nodeSelector": { "x": "y" } })),

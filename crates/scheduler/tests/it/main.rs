@@ -100,7 +100,8 @@ async fn a_pod_that_fits_nowhere_says_why_and_is_bound_when_a_node_comes() {
         server.reasons("a"),
         [
             "no nodes available to schedule pods",
-            "0/1 nodes are available: 1 Insufficient cpu."
+            "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: \
+             1 Preemption is not helpful for scheduling."
         ]
     );
     a_while().await;
