@@ -1,13 +1,21 @@
 //! What the server adds to writes, and what it refuses, beyond the rules of a kind: the small table of hooks.
 
+mod deed;
+mod hooks;
 mod namespace;
 mod notice;
 mod pod;
+mod policies;
+mod rights;
 mod service;
+mod webhooks;
 
+pub(crate) use deed::Deed;
+pub(crate) use hooks::Hooks;
 pub(crate) use notice::{Notice, write_notices};
 pub(crate) use service::{Addresses, Reserved};
 
+use cedge_policy::Operation;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -15,6 +23,99 @@ use crate::call::Call;
 use crate::meta;
 use crate::resource::Resource;
 use crate::status::{Error, Result};
+
+// === impl Deed ===
+
+impl Deed<'_> {
+    fn is_exempt(&self) -> bool {
+        self.request.is_about_admission() || self.request.is_review()
+    }
+
+    /// Lets policies and webhooks change the object. Whoever asked for that sees it again when others changed it.
+    pub(crate) async fn mutate(&self, object: &mut Value, old: Option<&Value>) -> Result<()> {
+        let shown = self.api.hooks.shown();
+        if shown.nobody_changes() || self.is_exempt() {
+            return Ok(());
+        }
+        let mut policies = webhooks::Round::default();
+        let mut hooks = webhooks::Round::default();
+        loop {
+            policies::change(&shown, self, &mut policies, object, old).await?;
+            webhooks::mutate(&shown, self, &mut hooks, Some(object), old).await?;
+            if policies.second || !(policies.changed || hooks.changed) {
+                return Ok(());
+            }
+            (policies.second, hooks.second) = (true, true);
+        }
+    }
+
+    /// Asks mutating webhooks about an operation that brings no object.
+    async fn mutate_nothing(&self, old: Option<&Value>) -> Result<()> {
+        let shown = self.api.hooks.shown();
+        if shown.mutating.is_empty() || self.is_exempt() {
+            return Ok(());
+        }
+        let mut round = webhooks::Round::default();
+        webhooks::mutate(&shown, self, &mut round, None, old).await
+    }
+
+    /// Lets policies and webhooks refuse.
+    pub(crate) async fn judge(&self, object: Option<&Value>, old: Option<&Value>) -> Result<()> {
+        let shown = self.api.hooks.shown();
+        if shown.nobody_judges() || self.is_exempt() {
+            return Ok(());
+        }
+        policies::judge(&shown, self, object, old).await?;
+        webhooks::judge(&shown, self, object, old).await
+    }
+}
+
+/// Lets policies and webhooks change and refuse the object of a request that is not stored: a binding, an eviction, a
+/// request for a token.
+pub(crate) async fn of_answered(
+    api: &Api,
+    call: &Call,
+    object: &mut Value,
+    dry_run: bool,
+) -> Result<()> {
+    let options = call.options_object("CreateOptions");
+    let name = &call.request.name;
+    let deed = Deed::new(api, call, Operation::Create, name, options, dry_run);
+    // Boxed: few requests come here, and the future is large.
+    Box::pin(async {
+        deed.mutate(object, None).await?;
+        deed.judge(Some(object), None).await
+    })
+    .await
+}
+
+/// Lets policies and webhooks refuse a stream into a pod, or a request that is handed on.
+pub(crate) async fn on_connect(api: &Api, call: &Call, options: Value) -> Result<()> {
+    let (name, mut options) = (&call.request.name, options);
+    let deed = Deed::new(api, call, Operation::Connect, name, Value::Null, false);
+    Box::pin(async {
+        deed.mutate(&mut options, None).await?;
+        deed.judge(Some(&options), None).await
+    })
+    .await
+}
+
+/// Lets policies and webhooks refuse a deletion.
+pub(crate) async fn on_removal(
+    api: &Api,
+    call: &Call,
+    old: &Value,
+    options: &crate::verbs::delete::DeleteOptions,
+) -> Result<()> {
+    let shown = options.shown.clone();
+    let name = meta::name(old);
+    let deed = Deed::new(api, call, Operation::Delete, name, shown, options.dry_run);
+    Box::pin(async {
+        deed.mutate_nothing(Some(old)).await?;
+        deed.judge(None, Some(old)).await
+    })
+    .await
+}
 
 /// What is added to an object in the name of whoever creates it.
 pub(crate) fn complete(resource: &Resource, object: &mut Value) {

@@ -28,6 +28,12 @@ pub(crate) struct Api {
     pub(crate) addresses: crate::admission::Addresses,
     pub(crate) limits: crate::limits::Limits,
     pub(crate) documents: Arc<crate::documents::Documents>,
+    /// The webhooks and policies that there are.
+    pub(crate) hooks: Arc<crate::admission::Hooks>,
+    /// The way to servers that users name.
+    pub(crate) outbound: Arc<crate::outbound::Outbound>,
+    /// Bounds how many webhooks are asked at once.
+    pub(crate) turns: tokio::sync::Semaphore,
     /// Events that wait to be written.
     pub(crate) notices: mpsc::Sender<Notice>,
     pub(crate) tasks: cedge_tasks::Group,
@@ -136,6 +142,22 @@ impl Api {
                 Err(WriteFailure::Other(Error::internal(why)))
             }
         }
+    }
+
+    /// Makes an object of one version one of another, of the same kind.
+    #[expect(
+        clippy::unused_async,
+        reason = "conversion by a webhook is to be awaited"
+    )]
+    pub(crate) async fn convert(
+        &self,
+        from: &Resource,
+        to: &Resource,
+        object: &mut Value,
+    ) -> Result<()> {
+        from.make_stored(object);
+        to.read_stored(object);
+        Ok(())
     }
 
     /// Leaves a notice to be written; when too many wait, it is dropped.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::{Api, WriteFailure};
-use crate::meta;
 use crate::status::{Error, Result};
 use crate::verbs::create::new_uid;
+use crate::{meta, statuses};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -48,11 +48,31 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
         .await?;
     }
     roles(api).await?;
+    own_kinds(api).await?;
     ensure(api, ("", "v1", "services"), service(api)).await?;
     if let Some(address) = api.config.advertised {
         endpoints(api, address).await?;
     }
     Ok(())
+}
+
+/// What says how the API itself is served: its groups, and how requests share it.
+async fn own_kinds(api: &Arc<Api>) -> Result<()> {
+    let mut writes = Vec::new();
+    for service in statuses::built_in() {
+        let place = (statuses::REGISTRATION, "v1", statuses::SERVICES);
+        writes.push(ensure(api, place, service));
+    }
+    for object in statuses::flow_objects() {
+        let plural = match object["kind"].as_str() {
+            Some("FlowSchema") => "flowschemas",
+            _ => "prioritylevelconfigurations",
+        };
+        writes.push(ensure(api, (statuses::FLOW, "v1", plural), object));
+    }
+    // Together: they share a few commits.
+    let done = futures::future::join_all(writes).await;
+    done.into_iter().collect()
 }
 
 /// The roles and bindings of every Kubernetes cluster. Those that are there get back what was taken from them.
@@ -82,7 +102,11 @@ async fn roles(api: &Arc<Api>) -> Result<()> {
     done.into_iter().collect()
 }
 
-async fn ensure(api: &Arc<Api>, resource: (&str, &str, &str), mut object: Value) -> Result<()> {
+pub(crate) async fn ensure(
+    api: &Api,
+    resource: (&str, &str, &str),
+    mut object: Value,
+) -> Result<()> {
     let resource = api.registry.built_in(resource.0, resource.1, resource.2);
     let path = resource.path(meta::namespace(&object), meta::name(&object));
     if resource.cache.get(&path).is_some() {

@@ -1,5 +1,6 @@
 //! One request for objects, with all that its handlers ask about.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) now: Timestamp,
     /// Sent as `Warning` headers.
     pub(crate) warnings: Mutex<Vec<String>>,
+    /// What the audit log shall say of it.
+    pub(crate) annotations: Mutex<BTreeMap<String, String>>,
 }
 
 // === impl Call ===
@@ -52,6 +55,7 @@ impl Call {
             accepted: Accepted::default(),
             now,
             warnings: Mutex::default(),
+            annotations: Mutex::default(),
         }
     }
 
@@ -81,6 +85,13 @@ impl Call {
         if warnings.len() < 20 && !warnings.contains(&text) {
             warnings.push(text);
         }
+    }
+
+    /// Notes something for the audit log; what was noted first stays.
+    pub(crate) fn annotate(&self, key: String, value: String) {
+        let annotations = self.annotations.lock();
+        let mut annotations = annotations.unwrap_or_else(PoisonError::into_inner);
+        annotations.entry(key).or_insert(value);
     }
 
     /// The object in the body, in the version of the request: of the right kind, with fields of the right types, and

@@ -134,23 +134,6 @@ pub fn unattended() -> Vec<GroupResource> {
         ("", "limitranges"),
         ("policy", "poddisruptionbudgets"),
         ("certificates.k8s.io", "certificatesigningrequests"),
-        (
-            "admissionregistration.k8s.io",
-            "mutatingwebhookconfigurations",
-        ),
-        (
-            "admissionregistration.k8s.io",
-            "validatingwebhookconfigurations",
-        ),
-        (
-            "admissionregistration.k8s.io",
-            "validatingadmissionpolicies",
-        ),
-        (
-            "admissionregistration.k8s.io",
-            "validatingadmissionpolicybindings",
-        ),
-        ("apiregistration.k8s.io", "apiservices"),
     ]
     .map(|(group, plural)| GroupResource {
         group: group.into(),

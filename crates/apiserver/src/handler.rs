@@ -107,6 +107,7 @@ async fn answer(
         headers,
         now: api.now(),
         warnings: Mutex::default(),
+        annotations: Mutex::default(),
     };
     if let Some(warning) = call.resource.deprecation() {
         call.warn(warning);

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use cedge_kinds::Kind;
 use serde_json::{Value, json};
 
-use crate::cache::{Cache, Indexer};
+use crate::cache::{Cache, Indexer, KindCache};
 use crate::resource::{Definition, Resource};
 
 /// Group, version, plural.
@@ -65,6 +65,27 @@ impl Registry {
         let custom = self.custom.load();
         let mut all = self.built_in.values().chain(custom.values());
         all.find(|r| r.is(group, plural)).cloned()
+    }
+
+    /// All resources whose objects are kept in one place: the same ones under several names.
+    pub(crate) fn same_objects(&self, cache: &Arc<KindCache>) -> Vec<Arc<Resource>> {
+        let custom = self.custom.load();
+        let all = self.built_in.values().chain(custom.values());
+        let mut same: Vec<_> = all
+            .filter(|r| r.is_stored() && Arc::ptr_eq(&r.cache, cache))
+            .cloned()
+            .collect();
+        same.sort_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
+        same
+    }
+
+    /// The resource of a kind.
+    pub(crate) fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Resource>> {
+        let custom = self.custom.load();
+        let mut all = self.built_in.values().chain(custom.values());
+        let found = all
+            .find(|r| r.kind == kind && r.group == group && r.version == version && r.is_stored());
+        found.cloned()
     }
 
     /// Replaces all versions of a custom resource.

@@ -243,7 +243,12 @@ impl Resource {
             (Definition::BuiltIn(kind), old) => cedge_kinds::validate(kind, part, new, old),
             (Definition::Custom(custom), old) => custom.validate(part, new, old),
         };
-        errors.iter().map(Cause::from).collect()
+        let more = if self.group == "admissionregistration.k8s.io" && part.is_none() {
+            cedge_policy::check::validate(&self.kind, new)
+        } else {
+            Vec::new()
+        };
+        errors.iter().chain(&more).map(Cause::from).collect()
     }
 
     /// What every answer of this version warns of.

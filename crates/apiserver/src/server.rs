@@ -8,9 +8,9 @@ use cedge_store::ReadError;
 use cedge_tasks::{Group, OnError, Readiness, Shutdown};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
-use crate::admission::{Addresses, write_notices};
+use crate::admission::{Addresses, Hooks, write_notices};
 use crate::api::Api;
 use crate::authz::Authorizer;
 use crate::cache::{Cache, Event, KindCache, Listener, Object};
@@ -21,10 +21,12 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::status::Error;
-use crate::{aggregation, bootstrap, cache, crds, expiry};
+use crate::{aggregation, bootstrap, cache, crds, expiry, statuses};
 
 /// Notices that wait to be written; more are dropped.
 const NOTICES_MAX: usize = 256;
+/// Webhooks that are asked at once; more wait, within their own limits of time.
+const ASKED_MAX: usize = 128;
 /// How long the parts have to end.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -57,11 +59,13 @@ impl ApiServer {
         let registry = Arc::new(Registry::new(&cache));
         let authorizer = Arc::new(Authorizer::default());
         let documents = Arc::new(Documents::default());
+        let hooks = Arc::new(Hooks::default());
         let listener = Arc::new(Changes {
             cache: cache.clone(),
             registry: registry.clone(),
             authorizer: authorizer.clone(),
             documents: documents.clone(),
+            hooks: hooks.clone(),
         });
         cache::load(&cache, &*listener).map_err(StartError::Read)?;
         authorizer.loaded();
@@ -72,6 +76,9 @@ impl ApiServer {
             addresses: Addresses::new(network, prefix),
             limits: Limits::new(config.requests_per_user),
             documents,
+            hooks,
+            outbound: Arc::default(),
+            turns: Semaphore::new(ASKED_MAX),
             tasks: Group::new(shutdown),
             ready: Readiness::default(),
             notices,
@@ -95,6 +102,11 @@ impl ApiServer {
         api.tasks
             .supervise("apiserver/roles", OnError::Restart, move || {
                 aggregation::run(roles.clone())
+            });
+        let kept = api.clone();
+        api.tasks
+            .supervise("apiserver/statuses", OnError::Restart, move || {
+                statuses::run(kept.clone())
             });
         bootstrap::bootstrap(&api)
             .await
@@ -162,6 +174,7 @@ struct Changes {
     registry: Arc<Registry>,
     authorizer: Arc<Authorizer>,
     documents: Arc<Documents>,
+    hooks: Arc<Hooks>,
 }
 
 /// What is derived from a kind's objects.
@@ -169,6 +182,8 @@ enum Derived {
     Served,
     /// Rights, by the kind's name.
     Rights(&'static str),
+    /// Who is asked for admission.
+    Admission,
     Nothing,
 }
 
@@ -184,6 +199,7 @@ impl Changes {
             }
             "rbac.authorization.k8s.io/roles" => Derived::Rights("Role"),
             "rbac.authorization.k8s.io/rolebindings" => Derived::Rights("RoleBinding"),
+            name if name.starts_with("admissionregistration.k8s.io/") => Derived::Admission,
             _ => Derived::Nothing,
         }
     }
@@ -212,6 +228,11 @@ impl Listener for Changes {
                     self.authorizer.load(name, &object);
                 }
             }
+            Derived::Admission => {
+                if let Some(object) = Self::decoded(object) {
+                    self.hooks.changed(kind.name(), &object, false);
+                }
+            }
         }
     }
 
@@ -227,6 +248,11 @@ impl Listener for Changes {
             Derived::Rights(name) => {
                 if let Some(object) = Self::decoded(&event.object) {
                     self.authorizer.changed(name, &object, event.deleted);
+                }
+            }
+            Derived::Admission => {
+                if let Some(object) = Self::decoded(&event.object) {
+                    self.hooks.changed(kind.name(), &object, event.deleted);
                 }
             }
         }

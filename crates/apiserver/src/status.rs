@@ -110,6 +110,9 @@ pub enum Error {
         /// The whole message.
         message: String,
     },
+    /// The `Status` that somebody else wrote, such as a webhook that refuses.
+    #[error("{}", .0["message"].as_str().unwrap_or_default())]
+    Given(Box<Value>),
     /// 500.
     #[error("Internal error occurred: {0}")]
     Internal(String),
@@ -184,6 +187,11 @@ impl Error {
             Self::Plain { code, .. } => {
                 StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
+            Self::Given(status) => {
+                let code = status["code"].as_u64().and_then(|c| u16::try_from(c).ok());
+                let code = code.and_then(|c| StatusCode::from_u16(c).ok());
+                code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -208,6 +216,8 @@ impl Error {
             Self::FromTheFuture { .. } | Self::Timeout(_) => "Timeout",
             Self::Unavailable(_) => "ServiceUnavailable",
             Self::Plain { reason, .. } => reason,
+            // Its own word stands in it.
+            Self::Given(_) => "",
             Self::Internal(_) => "InternalError",
         }
     }
@@ -228,6 +238,9 @@ impl Error {
     /// The `Status` object.
     #[must_use]
     pub fn status(&self) -> Value {
+        if let Self::Given(status) = self {
+            return status.as_ref().clone();
+        }
         let mut metadata = Map::new();
         if let Self::Expired(_, Some(token)) = self {
             metadata.insert("continue".into(), json!(token));

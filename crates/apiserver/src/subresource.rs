@@ -5,7 +5,7 @@ mod dial;
 mod eviction;
 pub(crate) mod node;
 mod review;
-mod scale;
+pub(crate) mod scale;
 mod token;
 
 pub(crate) use scale::ScalePaths;

@@ -15,11 +15,13 @@ use cedge_kinds::read::Read;
 use crate::node::Node;
 use crate::object;
 
+pub mod authorizer;
 pub(crate) mod check;
 mod expression;
 mod values;
 
-pub use expression::{Expression, Failure, Scope};
+pub use check::{NAMES, located};
+pub use expression::{Expression, Failure, REQUEST_RESOURCE, Scope, Weight, children};
 
 /// What one rule may spend.
 pub const PER_RULE: u64 = 2_000_000;

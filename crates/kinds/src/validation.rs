@@ -129,10 +129,6 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
         ("policy", "PodDisruptionBudget") => others::disruption_budget(new, errors),
         ("autoscaling", "HorizontalPodAutoscaler") => others::autoscaler(new, errors),
         ("storage.k8s.io", "StorageClass") => others::storage_class(new, old, errors),
-        (
-            "admissionregistration.k8s.io",
-            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
-        ) => others::webhooks(new, errors),
         ("networking.k8s.io" | "storage.k8s.io", name) => {
             if let Some(old) = old {
                 others::fixed_parts(name, new, old, errors);

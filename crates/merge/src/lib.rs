@@ -15,6 +15,7 @@ mod go;
 mod json_patch;
 mod managers;
 mod merge_patch;
+mod overlay;
 mod strategic;
 mod typed;
 
@@ -26,4 +27,5 @@ pub use depth::DEPTH_MAX;
 pub use error::PatchError;
 pub use json_patch::{OPERATIONS_MAX, json_patch};
 pub use merge_patch::merge_patch;
+pub use overlay::overlay;
 pub use strategic::strategic;

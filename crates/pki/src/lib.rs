@@ -14,6 +14,7 @@ pub mod identity;
 pub mod join;
 pub mod key;
 pub mod kubeconfig;
+pub mod outside;
 pub mod pin;
 pub mod service_account;
 pub mod tls;

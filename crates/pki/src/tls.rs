@@ -128,6 +128,14 @@ pub fn api_client(
     Some(client(verifier, credential, API, &[b"h2", b"http/1.1"]))
 }
 
+/// Somebody outside, judged by a verifier of [`crate::outside`].
+pub(crate) fn outside_client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    credential: Option<Arc<LiveCredential>>,
+) -> Arc<ClientConfig> {
+    client(verifier, credential, API, &[b"http/1.1"])
+}
+
 fn server(
     credential: Arc<LiveCredential>,
     clients: Arc<dyn ClientCertVerifier>,

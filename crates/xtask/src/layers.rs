@@ -19,6 +19,7 @@ const LEVELS: &[(&str, &[&str])] = &[
             "merge",
             "kinds",
             "crd",
+            "policy",
             "rbac",
             "discovery",
         ],
@@ -71,6 +72,16 @@ const WITHIN: &[(&str, &str, &str)] = &[
         "crd",
         "kinds",
         "field errors, printer columns and quantities are the same for custom kinds",
+    ),
+    (
+        "policy",
+        "crd",
+        "admission policies run the same expressions, with the same budget",
+    ),
+    (
+        "policy",
+        "kinds",
+        "field errors and formats are the same for admission objects",
     ),
     (
         "discovery",

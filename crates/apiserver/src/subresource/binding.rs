@@ -14,7 +14,8 @@ const ATTEMPTS: usize = 20;
 
 pub(super) async fn bind(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
-    let binding = call.object(body, &options)?;
+    let mut binding = call.object(body, &options)?;
+    crate::admission::of_answered(api, call, &mut binding, options.dry_run).await?;
     let name = if call.request.name.is_empty() {
         meta::name(&binding).to_owned()
     } else {

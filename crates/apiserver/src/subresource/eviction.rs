@@ -15,7 +15,8 @@ use crate::verbs::delete::{DeleteOptions, delete_object};
 
 pub(super) async fn evict(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
-    let eviction = call.object(body, &options)?;
+    let mut eviction = call.object(body, &options)?;
+    crate::admission::of_answered(api, call, &mut eviction, options.dry_run).await?;
     let named = meta::name(&eviction);
     if !named.is_empty() && named != call.request.name {
         return Err(Error::BadRequest(

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::api::Api;
@@ -51,6 +51,9 @@ pub(crate) async fn connect(
         "portforward" => String::new(),
         _ => container(&pod, name, call.query.get("container").unwrap_or_default())?,
     };
+    if subresource != "log" {
+        crate::admission::on_connect(api, &call, options(&call, &container)).await?;
+    }
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
     if node.is_empty() {
         return without_node(subresource, name, &pod);
@@ -61,6 +64,32 @@ pub(crate) async fn connect(
         return log(&mut sender, node, &target).await;
     }
     upgrade(api, sender, node, &target, request).await
+}
+
+/// What is asked for, as policies and webhooks see it.
+fn options(call: &Call, container: &str) -> Value {
+    let query = &call.query;
+    if call.request.subresource == "portforward" {
+        let ports: Vec<i64> = query.all("ports").filter_map(|p| p.parse().ok()).collect();
+        return json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": ports});
+    }
+    let exec = call.request.subresource == "exec";
+    let kind = if exec {
+        "PodExecOptions"
+    } else {
+        "PodAttachOptions"
+    };
+    let mut options = json!({"kind": kind, "apiVersion": "v1", "container": container});
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        if query.flag(flag) {
+            options[flag] = json!(true);
+        }
+    }
+    let command: Vec<&str> = query.all("command").collect();
+    if !command.is_empty() {
+        options["command"] = json!(command);
+    }
+    options
 }
 
 /// What there is to say of a pod that no node has.
@@ -372,8 +401,6 @@ fn handed_on(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -63,6 +63,18 @@ pub(super) async fn serve(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     ))
 }
 
+/// The numbers of an object, as policies and webhooks see them.
+pub(crate) fn view(call: &Call, object: &Value) -> Result<Value> {
+    Ok(scale_of(&paths(call)?, object))
+}
+
+/// Takes the wanted number from what they made of it.
+pub(crate) fn take(call: &Call, object: &mut Value, scale: &Value) -> Result<()> {
+    let wanted = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    put(object, &paths(call)?.wanted, json!(wanted));
+    Ok(())
+}
+
 fn paths(call: &Call) -> Result<ScalePaths> {
     let path = |text: &str| text.split('.').map(ToOwned::to_owned).collect();
     match &call.resource.definition {

@@ -19,6 +19,7 @@ const SECONDS_DEFAULT: i64 = 3600;
 pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
     let mut request = call.object(body, &options)?;
+    crate::admission::of_answered(api, call, &mut request, options.dry_run).await?;
     let account = api.read("", "serviceaccounts", &call.path()).await?;
     let account =
         account.ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use cedge_policy::Operation;
 use http::{Response, StatusCode};
 use rand::Rng as _;
 use serde_json::Value;
 
 use super::update::Changed;
-use crate::admission;
+use crate::admission::{self, Deed};
 use crate::api::{Api, WriteFailure};
 use crate::call::Call;
 use crate::meta;
@@ -58,7 +59,7 @@ pub(crate) async fn create_object(
             managed,
             patched: false,
         };
-        match attempt_create(api, call, options, new).await {
+        match attempt_create(api, call, options, new, generated).await {
             Err(WriteFailure::Conflict) if generated && attempt < GENERATE_ATTEMPTS => {}
             Err(WriteFailure::Conflict) => {
                 return Err(Error::AlreadyExists(resource.about(&name)));
@@ -75,6 +76,7 @@ async fn attempt_create(
     call: &Call,
     options: &WriteOptions,
     new: Changed,
+    new_name: bool,
 ) -> Result<Value, WriteFailure> {
     let resource = &*call.resource;
     let Changed {
@@ -97,6 +99,15 @@ async fn attempt_create(
     }
     // After the managers are noted: what admission and the kind's strategy decide belongs to nobody.
     admission::on_create(api, call, &mut object).await?;
+    let deed = Deed::new(
+        api,
+        call,
+        Operation::Create,
+        if new_name { "" } else { meta::name(&object) },
+        call.options_object("CreateOptions"),
+        options.dry_run,
+    );
+    Box::pin(mutate(&deed, &mut object, new_name)).await?;
     resource.prepare_create(&mut object, &call.stamp());
     let mut causes = resource.validate("", &object, None);
     if meta::name(&object).is_empty() && !causes.iter().any(|c| c.field == "metadata.name") {
@@ -106,6 +117,8 @@ async fn attempt_create(
         let about = resource.about_kind(meta::name(&object));
         return Err(Error::Invalid(about, causes).into());
     }
+    let deed = deed.named(meta::name(&object));
+    Box::pin(deed.judge(Some(&object), None)).await?;
     let reserved = admission::reserve(api, call, &mut object, None, options.dry_run).await?;
     let path = resource.path(meta::namespace(&object), meta::name(&object));
     if options.dry_run {
@@ -122,6 +135,20 @@ async fn attempt_create(
     meta::set_revision(&mut stored, revision);
     admission::created(api, call, &stored);
     Ok(stored)
+}
+
+/// Lets policies and webhooks change a new object. They do not see a name that is generated.
+async fn mutate(deed: &Deed<'_>, object: &mut Value, new_name: bool) -> Result<()> {
+    if !new_name {
+        return deed.mutate(object, None).await;
+    }
+    let name = meta::name(object).to_owned();
+    meta::remove(object, "name");
+    deed.mutate(object, None).await?;
+    if meta::name(object).is_empty() {
+        meta::set(object, "name", name);
+    }
+    Ok(())
 }
 
 fn nameless() -> Cause {

@@ -39,6 +39,8 @@ pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
     pub(crate) policy: Option<Policy>,
     pub(crate) orphan: Option<bool>,
+    /// The options as policies and webhooks see them.
+    pub(crate) shown: Value,
 }
 
 /// What became of an object.
@@ -111,6 +113,9 @@ async fn attempt(
     let old = current.value()?;
     options.check_preconditions(resource, &old)?;
     admission::on_delete(call, &old)?;
+    let mut shown = old.clone();
+    resource.read_stored(&mut shown);
+    admission::on_removal(api, call, &shown, options).await?;
     let mut new = old.clone();
     let step = mark(resource, &mut new, options, call.now);
     let revision = match step {
@@ -271,6 +276,7 @@ impl DeleteOptions {
             dry_run,
             policy: policy(given["propagationPolicy"].as_str())?,
             orphan: given["orphanDependents"].as_bool(),
+            shown: shown(&given),
         }
         .checked()
     }
@@ -291,6 +297,7 @@ impl DeleteOptions {
             orphan: query
                 .get("orphanDependents")
                 .map(|_| query.flag("orphanDependents")),
+            shown: shown(&of_query(query)),
             ..Self::default()
         }
         .checked()
@@ -349,6 +356,36 @@ impl DeleteOptions {
         }
         finalizers
     }
+}
+
+/// The options with their kind.
+fn shown(given: &Value) -> Value {
+    let mut shown = json!({"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"});
+    for (key, value) in given.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "kind" | "apiVersion") {
+            shown[key] = value.clone();
+        }
+    }
+    shown
+}
+
+/// The options that stand in a query.
+fn of_query(query: &crate::query::Query) -> Value {
+    let mut given = json!({});
+    let seconds = query
+        .get("gracePeriodSeconds")
+        .and_then(|s| s.parse::<i64>().ok());
+    if let Some(seconds) = seconds {
+        given["gracePeriodSeconds"] = json!(seconds);
+    }
+    if let Some(policy) = query.get("propagationPolicy").filter(|p| !p.is_empty()) {
+        given["propagationPolicy"] = json!(policy);
+    }
+    let dry: Vec<&str> = query.all("dryRun").collect();
+    if !dry.is_empty() {
+        given["dryRun"] = json!(dry);
+    }
+    given
 }
 
 /// Two old kinds keep what they own unless asked otherwise.

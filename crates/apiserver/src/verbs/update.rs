@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cedge_policy::Operation;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::admission;
+use crate::admission::{self, Deed};
 use crate::api::{Api, WriteFailure};
 use crate::cache::Object;
 use crate::call::Call;
 use crate::meta;
 use crate::query::WriteOptions;
+use crate::request::Verb;
 use crate::respond::{self, Body};
 use crate::status::{Error, Result};
+use crate::subresource::scale;
 
 /// What is said to whoever changes an old version.
 pub(crate) const MODIFIED: &str =
@@ -168,12 +171,22 @@ async fn attempt(
         // Before the kind's strategy: what it decides belongs to nobody.
         crate::managed::track(call, options, Some(old), &mut new);
     }
+    let deed = Deed::new(
+        api,
+        call,
+        Operation::Update,
+        &call.request.name,
+        call.options_object(options_kind(call)),
+        options.dry_run,
+    );
+    Box::pin(mutate(&deed, &mut new, old)).await?;
     resource.prepare_update(subresource, &mut new, old);
     let causes = resource.validate(subresource, &new, Some(old));
     if !causes.is_empty() {
         let about = resource.about_kind(&call.request.name);
         return Err(Error::Invalid(about, causes).into());
     }
+    Box::pin(judge(&deed, &new, old)).await?;
     let reserved = admission::reserve(api, call, &mut new, Some(old), options.dry_run).await?;
     if meta::same_but_for_times(&new, old) {
         return Ok(old.clone());
@@ -196,6 +209,35 @@ async fn attempt(
     }
     meta::set_revision(&mut stored, revision);
     Ok(stored)
+}
+
+fn options_kind(call: &Call) -> &'static str {
+    match call.request.verb {
+        Verb::Patch => "PatchOptions",
+        _ => "UpdateOptions",
+    }
+}
+
+/// Lets policies and webhooks change the object, or the number in it where that is all they see.
+async fn mutate(deed: &Deed<'_>, new: &mut Value, old: &Value) -> Result<()> {
+    let call = deed.call;
+    if call.request.subresource != "scale" {
+        return deed.mutate(new, Some(old)).await;
+    }
+    let mut scale = scale::view(call, new)?;
+    deed.mutate(&mut scale, Some(&scale::view(call, old)?))
+        .await?;
+    scale::take(call, new, &scale)
+}
+
+/// Lets policies and webhooks refuse.
+async fn judge(deed: &Deed<'_>, new: &Value, old: &Value) -> Result<()> {
+    let call = deed.call;
+    if call.request.subresource != "scale" {
+        return deed.judge(Some(new), Some(old)).await;
+    }
+    let (new, old) = (scale::view(call, new)?, scale::view(call, old)?);
+    deed.judge(Some(&new), Some(&old)).await
 }
 
 /// A version or uid that the caller names must be the present one.

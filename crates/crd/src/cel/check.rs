@@ -10,7 +10,7 @@ use super::{Expression, Rule};
 use crate::node::{Additional, Node};
 
 /// Names that are types or namespaces of functions, not variables.
-const NAMES: &[&str] = &[
+pub const NAMES: &[&str] = &[
     "int",
     "uint",
     "double",
@@ -79,6 +79,22 @@ fn expression(program: &Expression, text: &str, node: &Node, root: bool) -> Opti
     Some(format!("compilation failed: {error}"))
 }
 
+/// A message with the place that it is about, as the compiler of Kubernetes shows it.
+#[must_use]
+pub fn located(text: &str, at: &str, message: &str) -> String {
+    let offset = text.find(at).unwrap_or(0);
+    let before = &text[..offset];
+    let line = before.matches('\n').count();
+    let column = before.rsplit('\n').next().map_or(0, str::len);
+    let shown = text.lines().nth(line).unwrap_or("");
+    format!(
+        "ERROR: <input>:{}:{}: {message}\n | {shown}\n | {}^",
+        line + 1,
+        column + 1,
+        ".".repeat(column)
+    )
+}
+
 /// What an expression is known to be.
 #[derive(Clone, Copy)]
 enum Type<'a> {
@@ -109,17 +125,7 @@ impl<'a> Known<'a> {
         if self.error.is_some() {
             return;
         }
-        let offset = self.text.find(at).unwrap_or(0);
-        let before = &self.text[..offset];
-        let line = before.matches('\n').count();
-        let column = before.rsplit('\n').next().map_or(0, str::len);
-        let shown = self.text.lines().nth(line).unwrap_or("");
-        self.error = Some(format!(
-            "ERROR: <input>:{}:{}: {message}\n | {shown}\n | {}^",
-            line + 1,
-            column + 1,
-            ".".repeat(column)
-        ));
+        self.error = Some(located(self.text, at, message));
     }
 
     fn visit<'e>(&mut self, expr: &'e IdedExpr) -> Type<'a>

@@ -1,10 +1,13 @@
 //! One compiled expression, and the scope in which it runs.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube_cel::KubeCelExt;
-use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use kube_cel::cel::common::ast::{
+    CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapEntryExpr, MapExpr,
+};
 use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
 use kube_cel::cel::{Context, ExecutionError, Program};
 use serde_json::Value;
@@ -18,6 +21,8 @@ const LENGTH_MAX: usize = 8 * 1024;
 const DEPTH_MAX: usize = 120;
 /// Stack for parsing: the parser recurses per operator, and its frames are large. Only what is used is ever touched.
 const PARSER_STACK: usize = 256 << 20;
+/// The question about the resource of a request.
+pub const REQUEST_RESOURCE: &str = "authorizer.requestResource";
 /// The function that pays for a turn of a loop; no expression can name it.
 const TICK: &str = "@tick";
 
@@ -27,7 +32,8 @@ pub struct Expression {
     expr: Arc<IdedExpr>,
     /// As it was parsed, without the payments.
     plain: Arc<IdedExpr>,
-    uses_old_self: bool,
+    /// The variables that it mentions.
+    variables: Arc<BTreeSet<String>>,
 }
 
 impl std::fmt::Debug for Expression {
@@ -63,14 +69,21 @@ impl Failure {
     }
 }
 
+/// What variables cost to look at, whoever made them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Weight {
+    /// Cost of copying the largest item that a loop may meet.
+    pub item: u64,
+    /// Cost of reading the longest text.
+    pub text: u64,
+}
+
 /// The variables of a rule.
 #[derive(Debug)]
 pub struct Scope {
     value: CelValue,
     old: Option<CelValue>,
-    /// Cost of copying the largest item that a loop may meet, and of reading the longest text.
-    item_cost: u64,
-    text_cost: u64,
+    weight: Weight,
 }
 
 impl Scope {
@@ -83,8 +96,18 @@ impl Scope {
         Self {
             value: converted,
             old,
-            item_cost: size.largest_item / 8,
-            text_cost: size.longest_text / 64,
+            weight: Weight::of(size.largest_item, size.longest_text),
+        }
+    }
+}
+
+impl Weight {
+    /// From the number of values in the largest item and the bytes of the longest text.
+    #[must_use]
+    pub fn of(largest_item: u64, longest_text: u64) -> Self {
+        Self {
+            item: largest_item / 8,
+            text: longest_text / 64,
         }
     }
 }
@@ -92,20 +115,24 @@ impl Scope {
 thread_local! {
     /// All functions, registered once per thread.
     static BASE: Context<'static> = base();
-    static METER: Cell<Meter> = const { Cell::new(Meter { left: 0, turns: 0, item_cost: 0, text_cost: 0 }) };
+    static METER: Cell<Meter> = const { Cell::new(Meter { left: 0, turns: 0, weight: Weight { item: 0, text: 0 } }) };
 }
 
 #[derive(Clone, Copy)]
 struct Meter {
     left: u64,
     turns: u64,
-    item_cost: u64,
-    text_cost: u64,
+    weight: Weight,
 }
 
 fn base() -> Context<'static> {
     let mut context = Context::default();
     context.register_all();
+    context.add_function(
+        "dyn",
+        |value: CelValue| -> Result<CelValue, ExecutionError> { Ok(value) },
+    );
+    super::authorizer::register(&mut context);
     context.add_function(TICK, tick);
     context
 }
@@ -116,7 +143,7 @@ fn tick(nodes: i64, texts: i64) -> Result<CelValue, ExecutionError> {
         let mut now = meter.get();
         now.turns += 1;
         let (nodes, texts) = (nodes.unsigned_abs(), texts.unsigned_abs());
-        let cost = nodes + now.item_cost + texts * now.text_cost + now.turns / 32;
+        let cost = nodes + now.weight.item + texts * now.weight.text + now.turns / 32;
         now.left = now.left.saturating_sub(cost);
         meter.set(now);
         if now.left == 0 {
@@ -135,6 +162,18 @@ impl Expression {
     /// # Errors
     /// What is wrong with it, as the API server words it.
     pub fn compile(text: &str) -> Result<Self, String> {
+        Self::read(text, false)
+    }
+
+    /// As [`Expression::compile`], for an expression that makes objects: `Object{…}` and `JSONPatch{…}` become maps.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the API server words it.
+    pub fn compile_maker(text: &str) -> Result<Self, String> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, makes_messages: bool) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             return Err(format!(
                 "compilation failed: expression is too long ({} bytes, at most {LENGTH_MAX})",
@@ -144,23 +183,31 @@ impl Expression {
         if nesting(text) > DEPTH_MAX {
             return Err("compilation failed: expression is nested too deeply".to_owned());
         }
-        let (plain, uses_old_self) = parse_aside(text)?;
+        let (plain, variables) = parse_aside(text, makes_messages)?;
         let mut expr = plain.clone();
         meter(&mut expr);
         Ok(Self {
             expr: Arc::new(expr),
             plain: Arc::new(plain),
-            uses_old_self,
+            variables: Arc::new(variables),
         })
     }
 
     /// Whether it compares with the old value.
     #[must_use]
     pub fn uses_old_self(&self) -> bool {
-        self.uses_old_self
+        self.uses("oldSelf")
     }
 
-    pub(crate) fn plain(&self) -> &IdedExpr {
+    /// Whether it mentions a variable.
+    #[must_use]
+    pub fn uses(&self, variable: &str) -> bool {
+        self.variables.contains(variable)
+    }
+
+    /// As it was parsed.
+    #[must_use]
+    pub fn plain(&self) -> &IdedExpr {
         &self.plain
     }
 
@@ -174,15 +221,7 @@ impl Expression {
         optional_old: bool,
         budget: u64,
     ) -> (Result<CelValue, Failure>, u64) {
-        let started = Meter {
-            left: budget,
-            turns: 0,
-            item_cost: scope.item_cost,
-            text_cost: scope.text_cost,
-        };
-        METER.set(started);
-        let result = BASE.with(|base| {
-            let mut context = base.new_inner_scope();
+        self.evaluate(scope.weight, budget, |context| {
             context.add_variable_from_value("self", scope.value.clone());
             match (&scope.old, optional_old) {
                 (Some(old), false) => context.add_variable_from_value("oldSelf", old.clone()),
@@ -194,6 +233,27 @@ impl Expression {
                     context.add_variable_from_value("oldSelf", CelValue::Opaque(Arc::new(old)));
                 }
             }
+        })
+    }
+
+    /// Its value among the variables that `fill` adds, and what it spent.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn evaluate(
+        &self,
+        weight: Weight,
+        budget: u64,
+        fill: impl FnOnce(&mut Context<'_>),
+    ) -> (Result<CelValue, Failure>, u64) {
+        METER.set(Meter {
+            left: budget,
+            turns: 0,
+            weight,
+        });
+        let result = BASE.with(|base| {
+            let mut context = base.new_inner_scope();
+            fill(&mut context);
             CelValue::resolve(&self.expr, &context)
         });
         let left = METER.get().left;
@@ -208,28 +268,36 @@ impl Expression {
 
 /// Parses on a stack of its own, so that no expression, however written, can exhaust the caller's. What comes back is
 /// shallow.
-fn parse_aside(text: &str) -> Result<(IdedExpr, bool), String> {
+fn parse_aside(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("cel-parser".to_owned())
             .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, || parse(text))
+            .spawn_scoped(scope, || parse(text, makes_messages))
             .map_err(|error| format!("compilation failed: {error}"))?
             .join()
             .unwrap_or_else(|_| Err("compilation failed: the parser gave up".to_owned()))
     })
 }
 
-fn parse(text: &str) -> Result<(IdedExpr, bool), String> {
+fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
     let program = Program::compile(text).map_err(|e| format!("compilation failed: {e}"))?;
     let plain = program.expression();
+    let mut made = plain.clone();
+    name_request_resource(&mut made);
+    if makes_messages {
+        maps_for_messages(&mut made)?;
+    }
+    let plain = &made;
     if depth(plain) > DEPTH_MAX {
         return Err("compilation failed: expression is nested too deeply".to_owned());
     }
     if has_struct(plain) {
         return Err("compilation failed: messages cannot be constructed here".to_owned());
     }
-    Ok((plain.clone(), program.references().has_variable("oldSelf")))
+    let references = program.references();
+    let variables = references.variables().into_iter().map(str::to_owned);
+    Ok((plain.clone(), variables.collect()))
 }
 
 fn failure(error: &ExecutionError) -> Failure {
@@ -298,8 +366,54 @@ fn has_struct(expr: &IdedExpr) -> bool {
         || children(expr).into_iter().any(has_struct)
 }
 
+/// The variable `authorizer.requestResource` has a dot in its name.
+fn name_request_resource(expr: &mut IdedExpr) {
+    if let Expr::Select(select) = &expr.expr
+        && select.field == "requestResource"
+        && matches!(&select.operand.expr, Expr::Ident(name) if name == "authorizer")
+    {
+        expr.expr = Expr::Ident(REQUEST_RESOURCE.to_owned());
+    }
+    for child in children_mut(expr) {
+        name_request_resource(child);
+    }
+}
+
+/// `Object.spec{a: 1}` as `{"a": 1}`.
+fn maps_for_messages(expr: &mut IdedExpr) -> Result<(), String> {
+    if let Expr::Struct(message) = &mut expr.expr {
+        let known = message.type_name == "Object"
+            || message.type_name.starts_with("Object.")
+            || message.type_name == "JSONPatch";
+        if !known {
+            return Err(format!(
+                "compilation failed: undeclared reference to '{}' (in container '')",
+                message.type_name
+            ));
+        }
+        let mut entries = std::mem::take(&mut message.entries);
+        for entry in &mut entries {
+            if let EntryExpr::StructField(field) = &mut entry.expr {
+                let name = LiteralValue::String(field.field.clone().into());
+                entry.expr = EntryExpr::MapEntry(MapEntryExpr {
+                    key: IdedExpr {
+                        id: 0,
+                        expr: Expr::Literal(name),
+                    },
+                    value: std::mem::take(&mut field.value),
+                    optional: field.optional,
+                });
+            }
+        }
+        expr.expr = Expr::Map(MapExpr { entries });
+    }
+    children_mut(expr)
+        .into_iter()
+        .try_for_each(maps_for_messages)
+}
+
 /// The expressions directly below one.
-pub(crate) fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
+pub fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
     match &expr.expr {
         Expr::Call(call) => call
             .target

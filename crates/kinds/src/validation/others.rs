@@ -236,60 +236,6 @@ pub(super) fn storage_class(new: &Value, old: Option<&Value>, errors: &mut Error
     }
 }
 
-/// Webhook configurations: what makes a webhook callable at all.
-pub(super) fn webhooks(new: &Value, errors: &mut Errors) {
-    let path = Path::root("webhooks");
-    let mut names = std::collections::HashSet::new();
-    for (i, hook) in new.items("webhooks").iter().enumerate() {
-        let at = path.index(i);
-        let name = hook.text("name");
-        webhook_name(name, &at.child("name"), errors);
-        if !names.insert(name) {
-            errors.duplicate(&at.child("name"), name);
-        }
-        let config = hook.field("clientConfig");
-        if config.has("url") == config.has("service") {
-            let detail = "exactly one of url or service is required";
-            errors.required(&at.child("clientConfig"), detail);
-        }
-        webhook_versions(hook, &at.child("admissionReviewVersions"), errors);
-        let effects = hook.text("sideEffects");
-        if effects.is_empty() {
-            let detail = "must specify one of None, NoneOnDryRun";
-            errors.required(&at.child("sideEffects"), detail);
-        } else if !matches!(effects, "None" | "NoneOnDryRun") {
-            errors.not_supported(&at.child("sideEffects"), effects, &["None", "NoneOnDryRun"]);
-        }
-        if let Some(seconds) = hook.int("timeoutSeconds").filter(|s| !(1..=30).contains(s)) {
-            let detail = "the timeout value must be between 1 and 30 seconds";
-            errors.invalid(&at.child("timeoutSeconds"), seconds, detail);
-        }
-    }
-}
-
-fn webhook_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
-    if name.is_empty() {
-        return errors.required(path, "");
-    }
-    let wrong = formats::dns_subdomain(name);
-    if !wrong.is_empty() {
-        errors.invalid(path, name, wrong.join(","));
-    } else if name.split('.').count() < 3 {
-        let detail = "should be a domain with at least three segments separated by dots";
-        errors.invalid(path, name, detail);
-    }
-}
-
-fn webhook_versions(hook: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let versions = hook.items("admissionReviewVersions");
-    if versions.is_empty() {
-        errors.required(path, "must specify one of v1, v1beta1");
-    } else if !versions.iter().any(|v| v == "v1" || v == "v1beta1") {
-        let detail = "must include at least one of v1, v1beta1";
-        errors.invalid(path, versions.to_vec(), detail);
-    }
-}
-
 /// Parts of storage and ingress objects that stay as they were created.
 pub(super) fn fixed_parts(kind: &str, new: &Value, old: &Value, errors: &mut Errors) {
     let spec = Path::root("spec");
