@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::ci::say;
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
     "kubectl",
+    "kubelet",
 ];
 /// What the programs say that they are.
 const VERSION: (&str, &str, &str) = ("v1.37.2", "1", "37");
