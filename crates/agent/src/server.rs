@@ -10,6 +10,7 @@ mod logs;
 mod portforward;
 mod query;
 mod stats;
+mod upgrade;
 
 use std::convert::Infallible;
 use std::io;
@@ -213,6 +214,10 @@ impl Target {
 }
 
 impl Refused {
+    fn bad(words: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, words.into())
+    }
+
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the shape that map_err wants"

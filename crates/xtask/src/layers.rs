@@ -27,7 +27,7 @@ const LEVELS: &[(&str, &[&str])] = &[
     (
         "tools",
         &[
-            "tasks", "dbfile", "pki", "serving", "store", "informer", "link",
+            "tasks", "dbfile", "pki", "serving", "spdy", "store", "informer", "link",
         ],
     ),
     (

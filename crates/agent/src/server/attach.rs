@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use cedge_pod_lifecycle::ContainerId;
-use cedge_runtime::logs::{Wanted, send};
-use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
-use http::{Request, StatusCode};
+use cedge_runtime::logs::{self, send};
+use futures::FutureExt as _;
+use http::Request;
 use hyper::body::Incoming;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::Message;
 
-use super::channels::{self, STDIN, STDOUT, Socket, framed};
+use super::channels::{self, Heard, Listen, STDIN, STDOUT, Talk, Wanted};
 use super::query::Query;
 use super::{Answer, Refused, Target};
 use crate::Node;
@@ -24,19 +23,19 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer, Refused> {
     let id = target.running(node).await?;
-    let stdin = query.flag("stdin") || query.flag("input");
+    let wanted = Wanted::of(query);
     let keeps =
         super::containers(&target.pod).any(|c| c.name == target.container && c.stdin == Some(true));
-    if stdin && !keeps {
+    if wanted.stdin && !keeps {
         let words = format!(
             "container {:?} has no standard input (stdin: true is not set)",
             target.container
         );
-        return Err(Refused(StatusCode::BAD_REQUEST, words));
+        return Err(Refused::bad(words));
     }
     let node_ = Arc::clone(node);
-    channels::accept(node, request, move |socket| async move {
-        if let Err(error) = session(&node_, &id, stdin, socket).await {
+    channels::accept(node, wanted, request, move |talk, listen| async move {
+        if let Err(error) = session(&node_, &id, wanted.stdin, talk, listen).await {
             tracing::debug!(%error, "an attached client is gone");
         }
     })
@@ -46,13 +45,14 @@ async fn session(
     node: &Node,
     id: &ContainerId,
     stdin: bool,
-    mut socket: Socket,
+    mut talk: Talk,
+    mut listen: Listen,
 ) -> Result<(), BoxError> {
     let (to, mut output) = mpsc::channel(16);
-    let wanted = Wanted {
+    let wanted = logs::Wanted {
         follow: true,
         tail: Some(0),
-        ..Wanted::default()
+        ..logs::Wanted::default()
     };
     let (runtime, own) = (Arc::clone(&node.runtime), id.clone());
     let ended = async move { runtime.wait(&own).await }.boxed();
@@ -67,30 +67,26 @@ async fn session(
         tokio::select! {
             biased;
             piece = output.recv() => match piece {
-                Some(Ok(bytes)) => socket.send(Message::binary(framed(STDOUT, &bytes))).await?,
+                Some(Ok(bytes)) => if !talk.say(STDOUT, bytes.into()).await {
+                    break;
+                },
                 Some(Err(error)) => return Err(error.into()),
-                None => break,
-            },
-            message = socket.next() => match message {
-                Some(Ok(Message::Binary(bytes))) => {
-                    if let (Some(input), Some((&STDIN, text))) = (&mut input, bytes.split_first()) {
-                        input.write_all(text).await?;
-                        input.flush().await?;
-                    }
-                }
-                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => {
-                    reading.abort();
+                None => {
+                    talk.end(Ok(0)).await;
                     return Ok(());
                 }
-                Some(Ok(_)) => {}
+            },
+            heard = listen.next() => match heard {
+                Heard::Bytes(STDIN, text) => if let Some(input) = &mut input {
+                    input.write_all(&text).await?;
+                    input.flush().await?;
+                },
+                Heard::Bytes(..) | Heard::Closed(_) => {}
+                Heard::Gone => break,
             },
         }
     }
-    socket
-        .send(Message::binary(channels::outcome(Ok(0))))
-        .await?;
-    socket.send(channels::farewell()).await?;
-    socket.close(None).await?;
+    reading.abort();
     Ok(())
 }
 

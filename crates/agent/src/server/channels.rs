@@ -1,21 +1,23 @@
-//! Several byte streams over one WebSocket: `v5.channel.k8s.io` and `v4.channel.k8s.io`.
-//!
-//! The first byte of each message names the channel. v5 can also close one: the message `255, CHANNEL`.
+//! Several byte streams over one connection, as `exec` and `attach` need them: the channels of a WebSocket
+//! (`v5.channel.k8s.io`, `v4.channel.k8s.io`), or the streams of SPDY/3.1 (`v4.channel.k8s.io` and older).
+
+mod spdy;
+mod websocket;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty};
+use bytes::Bytes;
+use futures::stream::{BoxStream, SelectAll, SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use http::Request;
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
+pub(super) use websocket::{accept as websocket, farewell, framed};
+
+use super::query::Query;
+use super::upgrade::{self, Socket};
 use super::{Answer, Refused};
 use crate::Node;
 
@@ -24,91 +26,118 @@ pub(super) const STDOUT: u8 = 1;
 pub(super) const STDERR: u8 = 2;
 pub(super) const ERROR: u8 = 3;
 pub(super) const RESIZE: u8 = 4;
-pub(super) const CLOSE: u8 = 255;
 
-const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+/// The channels that a client opens besides the one for errors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) stdin: bool,
+    stdout: bool,
+    stderr: bool,
+    pub(super) tty: bool,
+}
 
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// What the client said.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Bytes(u8, Bytes),
+    Closed(u8),
+    /// Nothing more comes from it: it is gone.
+    Gone,
+}
 
-/// Agrees to a WebSocket; `session` gets it when the client has seen that.
+/// What goes to the client.
+pub(super) enum Talk {
+    WebSocket(SplitSink<Socket, Message>),
+    Spdy(spdy::Writers),
+}
+
+/// What comes from the client.
+pub(super) enum Listen {
+    WebSocket(SplitStream<Socket>),
+    Spdy(SelectAll<BoxStream<'static, Heard>>),
+}
+
+/// Agrees to what the client speaks; `session` gets both directions when the client has seen that.
 pub(super) fn accept<F>(
     node: &Arc<Node>,
-    mut request: Request<Incoming>,
-    session: impl FnOnce(Socket) -> F + Send + 'static,
+    wanted: Wanted,
+    request: Request<Incoming>,
+    session: impl FnOnce(Talk, Listen) -> F + Send + 'static,
 ) -> Result<Answer, Refused>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (key, protocol) = agree(request.headers())?;
-    let upgrade = hyper::upgrade::on(&mut request);
-    let shutdown = node.tasks.shutdown().clone();
-    cedge_tasks::spawn("node/websocket", async move {
-        let work = async move {
-            match upgrade.await {
-                Ok(upgraded) => {
-                    let io = TokioIo::new(upgraded);
-                    session(WebSocketStream::from_raw_socket(io, Role::Server, None).await).await;
-                }
-                Err(error) => tracing::debug!(%error, "the upgrade did not happen"),
+    if upgrade::is_spdy(request.headers()) {
+        return spdy::accept(node, wanted, request, session);
+    }
+    websocket(node, request, |socket| {
+        let (talk, listen) = socket.split();
+        session(Talk::WebSocket(talk), Listen::WebSocket(listen))
+    })
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// As the API server names them to a kubelet, or as a client does.
+    pub(super) fn of(query: &Query) -> Self {
+        let flag = |name: &'static str, short: &'static str| query.flag(name) || query.flag(short);
+        let tty = query.flag("tty");
+        Self {
+            stdin: flag("stdin", "input"),
+            stdout: flag("stdout", "output"),
+            // A terminal has one output.
+            stderr: flag("stderr", "error") && !tty,
+            tty,
+        }
+    }
+}
+
+// === impl Talk ===
+
+impl Talk {
+    /// Says whether the client is still there.
+    pub(super) async fn say(&mut self, channel: u8, bytes: Bytes) -> bool {
+        match self {
+            Self::WebSocket(socket) => {
+                let frame = Message::binary(framed(channel, &bytes));
+                socket.send(frame).await.is_ok()
             }
-        };
-        shutdown.or(work).await;
-    });
-    let body = Empty::new().map_err(|never| match never {}).boxed();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = answer.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(
-        header::SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(protocol),
-    );
-    if let Ok(value) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, value);
+            Self::Spdy(writers) => writers.say(channel, bytes).await,
+        }
     }
-    Ok(answer)
+
+    /// The last word: how it ended.
+    pub(super) async fn end(mut self, result: Result<i32, String>) {
+        let outcome = outcome(result).to_string();
+        if !self.say(ERROR, outcome.into()).await {
+            return;
+        }
+        match self {
+            Self::WebSocket(mut socket) => {
+                let _ = socket.send(farewell()).await;
+                let _ = socket.close().await;
+            }
+            Self::Spdy(writers) => writers.finish().await,
+        }
+    }
 }
 
-/// The client's key, and the protocol that both speak.
-fn agree(headers: &HeaderMap) -> Result<(String, &'static str), Refused> {
-    let bad = |words: &str| Refused(StatusCode::BAD_REQUEST, words.to_owned());
-    let has = |name: header::HeaderName, word: &str| {
-        let values = headers
-            .get_all(name)
-            .into_iter()
-            .filter_map(|v| v.to_str().ok());
-        values
-            .flat_map(|v| v.split(','))
-            .any(|v| v.trim().eq_ignore_ascii_case(word))
-    };
-    if !has(header::UPGRADE, "websocket") {
-        return Err(bad("this needs a WebSocket (SPDY is not spoken here)"));
-    }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .and_then(|k| k.to_str().ok());
-    let key = key.ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;
-    let spoken = PROTOCOLS
-        .into_iter()
-        .find(|p| has(header::SEC_WEBSOCKET_PROTOCOL, p));
-    let protocol = spoken.ok_or_else(|| {
-        bad("no common subprotocol: this node speaks v5.channel.k8s.io and v4.channel.k8s.io")
-    })?;
-    Ok((key.to_owned(), protocol))
-}
+// === impl Listen ===
 
-/// The last message of a conversation that ended well: kubectl takes a close without this code for a failure.
-pub(super) fn farewell() -> Message {
-    Message::Close(Some(CloseFrame {
-        code: CloseCode::Normal,
-        reason: "".into(),
-    }))
+impl Listen {
+    /// Cancel safe.
+    pub(super) async fn next(&mut self) -> Heard {
+        match self {
+            Self::WebSocket(socket) => websocket::next(socket).await,
+            Self::Spdy(streams) => streams.next().await.unwrap_or(Heard::Gone),
+        }
+    }
 }
 
 /// How a command ended, as the error channel says it.
-pub(super) fn outcome(result: Result<i32, String>) -> Vec<u8> {
-    let status = match result {
+fn outcome(result: Result<i32, String>) -> serde_json::Value {
+    match result {
         Ok(0) => json!({"metadata": {}, "status": "Success"}),
         Ok(code) => json!({
             "metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
@@ -118,13 +147,5 @@ pub(super) fn outcome(result: Result<i32, String>) -> Vec<u8> {
         Err(words) => json!({
             "metadata": {}, "status": "Failure", "reason": "InternalError", "message": words, "code": 500,
         }),
-    };
-    framed(ERROR, status.to_string().as_bytes())
-}
-
-pub(super) fn framed(channel: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(bytes.len() + 1);
-    frame.push(channel);
-    frame.extend_from_slice(bytes);
-    frame
+    }
 }

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cedge_runtime::{Exec, ExecConfig, Terminal};
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt as _, StreamExt as _};
-use http::{Request, StatusCode};
+use http::Request;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::Message;
 
-use super::channels::{self, CLOSE, RESIZE, STDERR, STDIN, STDOUT, Socket, framed};
+use super::channels::{self, Heard, Listen, RESIZE, STDERR, STDIN, STDOUT, Talk, Wanted};
 use super::query::Query;
 use super::{Answer, Refused, Target};
 use crate::Node;
@@ -39,39 +36,30 @@ pub(super) async fn answer(
 ) -> Result<Answer, Refused> {
     let argv: Vec<String> = query.all("command").map(ToOwned::to_owned).collect();
     if argv.is_empty() {
-        return Err(Refused(
-            StatusCode::BAD_REQUEST,
-            "command is missing".into(),
-        ));
+        return Err(Refused::bad("command is missing"));
     }
-    let flag = |name: &'static str, short: &'static str| query.flag(name) || query.flag(short);
+    let wanted = Wanted::of(query);
     let config = ExecConfig {
         argv,
-        stdin: flag("stdin", "input"),
-        tty: query.flag("tty"),
+        stdin: wanted.stdin,
+        tty: wanted.tty,
     };
     let id = target.running(node).await?;
     let node_ = Arc::clone(node);
-    channels::accept(node, request, move |socket| async move {
+    channels::accept(node, wanted, request, move |talk, listen| async move {
         match node_.runtime.exec(&id, config).await {
-            Ok(exec) => Session::new(socket, exec).run().await,
-            Err(error) => say_last(socket, channels::outcome(Err(error.explain()))).await,
+            Ok(exec) => Session::new(talk, listen, exec).run().await,
+            Err(error) => talk.end(Err(error.explain())).await,
         }
     })
-}
-
-async fn say_last(mut socket: Socket, frame: Vec<u8>) {
-    let _ = socket.send(Message::binary(frame)).await;
-    let _ = socket.send(channels::farewell()).await;
-    let _ = socket.close(None).await;
 }
 
 /// A command and its client.
 struct Session {
     exec: Exec,
-    to_client: SplitSink<Socket, Message>,
-    from_client: SplitStream<Socket>,
-    output: mpsc::Receiver<Vec<u8>>,
+    talk: Talk,
+    listen: Listen,
+    output: mpsc::Receiver<(u8, Bytes)>,
     /// To the command's standard input; `None` when it is closed.
     input: Option<mpsc::Sender<Bytes>>,
     /// What the command has not taken yet: as long as there is something, nothing more is read from the client.
@@ -80,8 +68,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(socket: Socket, mut exec: Exec) -> Self {
-        let (to_client, from_client) = socket.split();
+    fn new(talk: Talk, listen: Listen, mut exec: Exec) -> Self {
         let (frames, output) = mpsc::channel(16);
         if let Some(stdout) = exec.stdout.take() {
             cedge_tasks::spawn("exec/stdout", pump(stdout, STDOUT, frames.clone()));
@@ -97,8 +84,8 @@ impl Session {
         Self {
             terminal: exec.terminal.clone(),
             exec,
-            to_client,
-            from_client,
+            talk,
+            listen,
             output,
             input,
             pending: None,
@@ -107,62 +94,50 @@ impl Session {
 
     /// To the end of the command, or of the client: then the command is killed.
     async fn run(mut self) {
-        let Some(result) = self.talk().await else {
+        let Some(result) = self.converse().await else {
             return;
         };
         let drain = async {
-            while let Some(frame) = self.output.recv().await {
-                if self.to_client.send(Message::binary(frame)).await.is_err() {
+            while let Some((channel, bytes)) = self.output.recv().await {
+                if !self.talk.say(channel, bytes).await {
                     return;
                 }
             }
         };
         let _ = tokio::time::timeout(DRAIN, drain).await;
-        let _ = self
-            .to_client
-            .send(Message::binary(channels::outcome(result)))
-            .await;
-        let _ = self.to_client.send(channels::farewell()).await;
-        let _ = self.to_client.close().await;
+        self.talk.end(result).await;
     }
 
-    async fn talk(&mut self) -> Option<Result<i32, String>> {
+    async fn converse(&mut self) -> Option<Result<i32, String>> {
         let mut output_open = true;
         loop {
             tokio::select! {
                 biased;
-                frame = self.output.recv(), if output_open => match frame {
-                    Some(frame) => self.to_client.send(Message::binary(frame)).await.ok()?,
+                piece = self.output.recv(), if output_open => match piece {
+                    Some((channel, bytes)) => {
+                        self.talk.say(channel, bytes).await.then_some(())?;
+                    }
                     None => output_open = false,
                 },
                 code = self.exec.process.wait() => return Some(code.map_err(|e| e.to_string())),
                 done = flush(&mut self.input, &mut self.pending), if self.pending.is_some() => {
                     if !done { self.input = None; }
                 }
-                message = self.from_client.next(), if self.pending.is_none() => match message? {
-                    Ok(Message::Binary(bytes)) => self.hear(&bytes),
-                    Ok(Message::Close(_)) | Err(_) => return None,
-                    Ok(_) => {}
+                heard = self.listen.next(), if self.pending.is_none() => match heard {
+                    Heard::Bytes(STDIN, bytes) if self.input.is_some() => self.pending = Some(bytes),
+                    Heard::Bytes(RESIZE, bytes) => self.resize(&bytes),
+                    Heard::Closed(STDIN) => self.input = None,
+                    Heard::Bytes(..) | Heard::Closed(_) => {}
+                    Heard::Gone => return None,
                 },
             }
         }
     }
 
-    fn hear(&mut self, message: &Bytes) {
-        let Some(channel) = message.first() else {
-            return;
-        };
-        let body = message.slice(1..);
-        match *channel {
-            STDIN if !body.is_empty() && self.input.is_some() => self.pending = Some(body),
-            RESIZE => {
-                let size: Option<Size> = serde_json::from_slice(&body).ok();
-                if let (Some(size), Some(terminal)) = (size, &self.terminal) {
-                    let _ = terminal.resize(size.height, size.width);
-                }
-            }
-            CLOSE if body.first() == Some(&STDIN) => self.input = None,
-            _ => {}
+    fn resize(&self, message: &[u8]) {
+        let size: Option<Size> = serde_json::from_slice(message).ok();
+        if let (Some(size), Some(terminal)) = (size, &self.terminal) {
+            let _ = terminal.resize(size.height, size.width);
         }
     }
 }
@@ -187,10 +162,15 @@ async fn flush(input: &mut Option<mpsc::Sender<Bytes>>, pending: &mut Option<Byt
     }
 }
 
-async fn pump(mut from: Box<dyn AsyncRead + Send + Unpin>, channel: u8, to: mpsc::Sender<Vec<u8>>) {
+async fn pump(
+    mut from: Box<dyn AsyncRead + Send + Unpin>,
+    channel: u8,
+    to: mpsc::Sender<(u8, Bytes)>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(n) = from.read(&mut buffer).await {
-        if n == 0 || to.send(framed(channel, &buffer[..n])).await.is_err() {
+        let piece = Bytes::copy_from_slice(&buffer[..n]);
+        if n == 0 || to.send((channel, piece)).await.is_err() {
             return;
         }
     }
