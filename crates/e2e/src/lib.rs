@@ -5,6 +5,7 @@
 
 mod attached;
 mod chain;
+mod clients;
 mod disk;
 mod folder;
 mod foreign;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use attached::Attached;
 pub use chain::Chain;
+pub use clients::{Clients, Talking, write};
 pub use disk::SmallDisk;
 pub use folder::Folder;
 pub use foreign::Foreign;

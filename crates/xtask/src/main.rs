@@ -1,6 +1,7 @@
 //! Chores of this repository: `cargo xtask COMMAND`.
 
 mod ci;
+mod clients;
 mod layers;
 mod oracle;
 mod schema;
@@ -14,9 +15,10 @@ fn main() -> Result<()> {
     let args: Vec<String> = args.collect();
     match command.as_str() {
         "ci" => ci::run(),
+        "clients" => clients::run(),
         "oracle" => oracle::run(),
         "schema" => schema::run(&args),
         "tidy" => tidy::run(),
-        other => bail!("unknown command `{other}`; known: ci, oracle, schema, tidy"),
+        other => bail!("unknown command `{other}`; known: ci, clients, oracle, schema, tidy"),
     }
 }

@@ -1,7 +1,7 @@
 //! Builds the real Kubernetes of `tests/oracle`, to compare with.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,7 +20,7 @@ const VERSION: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
 /// Builds it into `target/oracle`, with one name for each program.
 pub(crate) fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let (source, out) = (root.join("tests/oracle"), root.join("target/oracle"));
     std::fs::create_dir_all(&out)?;
     let stamps = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(|package| {
@@ -29,17 +29,8 @@ pub(crate) fn run() -> Result<()> {
             "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
         )
     });
-    let status = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags"])
-        .arg(format!("-s -w {}", stamps.join(" ")))
-        .arg("-o")
-        .arg(out.join("oracle"))
-        .arg(".")
-        .current_dir(&source)
-        .env("CGO_ENABLED", "0")
-        .status()
-        .context("go is needed to build the oracle")?;
-    ensure!(status.success(), "the oracle was not built ({status})");
+    let flags = format!("-s -w {}", stamps.join(" "));
+    go_build(&source, ".", &flags, &out.join("oracle"))?;
     for program in PROGRAMS {
         let link = out.join(program);
         if link.symlink_metadata().is_err() {
@@ -50,5 +41,24 @@ pub(crate) fn run() -> Result<()> {
         "KUBEBUILDER_ASSETS={}",
         out.canonicalize()?.display()
     ));
+    Ok(())
+}
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Builds a program of a Go module.
+pub(crate) fn go_build(module: &Path, package: &str, flags: &str, out: &Path) -> Result<()> {
+    let status = Command::new("go")
+        .args(["build", "-trimpath", "-ldflags", flags, "-o"])
+        .arg(std::path::absolute(out)?)
+        .arg(package)
+        .current_dir(module)
+        .env("CGO_ENABLED", "0")
+        .status()
+        .with_context(|| format!("go is needed to build {package}"))?;
+    ensure!(status.success(), "{package} was not built ({status})");
     Ok(())
 }
