@@ -60,8 +60,11 @@ def forwarded(core, port):
         forward = portforward(core.connect_get_namespaced_pod_portforward, "python", "default", ports=str(port))
         socket = forward.socket(port)
         socket.setblocking(True)
-        socket.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        answer = socket.recv(4096).decode()
+        try:
+            socket.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = socket.recv(4096).decode()
+        except ConnectionError:
+            answer = ""
         socket.close()
         if answer:
             return answer.splitlines()[0]

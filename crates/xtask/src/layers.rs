@@ -91,6 +91,7 @@ const WITHIN: &[(&str, &str, &str)] = &[
     ("discovery", "kinds", "discovery lists the kinds"),
     ("pki", "tasks", "the clock"),
     ("serving", "tasks", "every tool spawns through tasks"),
+    ("spdy", "tasks", "every tool spawns through tasks"),
     ("serving", "pki", "certificates become identities"),
     ("store", "tasks", "every tool spawns through tasks"),
     (

@@ -52,7 +52,14 @@ pub(crate) fn root() -> PathBuf {
 /// Builds a program of a Go module.
 pub(crate) fn go_build(module: &Path, package: &str, flags: &str, out: &Path) -> Result<()> {
     let status = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags", flags, "-o"])
+        .args([
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            flags,
+            "-o",
+        ])
         .arg(std::path::absolute(out)?)
         .arg(package)
         .current_dir(module)

@@ -38,7 +38,11 @@ fn the_prometheus_operator_reconciles() {
         "-f",
         definitions,
     ];
-    site.kubectl(&established).expect("they are served");
+    eventually("they are served", 90, || {
+        // kubectl ends at a definition whose conditions are not there yet.
+        let ran = site.kubectl(&established);
+        if ran.ok { Ok(()) } else { Err(ran.err) }
+    });
     let wrong = WANTED.replace("replicas: 2", "replicas: many");
     let said = site.apply(&wrong);
     assert!(!said.ok && said.err.contains("spec.replicas"), "{said:?}");

@@ -75,7 +75,14 @@ fn pair(halves: &mut HashMap<String, Half>, stream: Stream) -> Option<(Stream, S
         }
     };
     // Clients that name no request open the stream for errors directly before the other.
-    let by_number = || if is_data { stream.id.saturating_sub(2) } else { stream.id }.to_string();
+    let by_number = || {
+        if is_data {
+            stream.id.saturating_sub(2)
+        } else {
+            stream.id
+        }
+        .to_string()
+    };
     let request = stream
         .headers
         .get("requestID")
