@@ -129,7 +129,35 @@ impl Connection {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<(StatusCode, Bytes)> {
-        let answer = self.send(method, path, body.into()).await?;
+        let kind = match method {
+            Method::PATCH => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        self.ask_as(method, path, kind, body.into()).await
+    }
+
+    /// Applies a configuration on the server's side, by force, and reads the whole answer.
+    ///
+    /// # Errors
+    /// Also when the answer is an error.
+    pub async fn apply(&mut self, path: &str, body: impl Into<Bytes>) -> Result<Bytes> {
+        let path = format!("{path}?fieldManager=bench&force=true");
+        let kind = "application/apply-patch+yaml";
+        let (status, answer) = self.ask_as(Method::PATCH, &path, kind, body.into()).await?;
+        if !status.is_success() {
+            bail!("{path}: {status} {}", String::from_utf8_lossy(&answer));
+        }
+        Ok(answer)
+    }
+
+    async fn ask_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
+        let answer = self.send(method, path, kind, body).await?;
         let status = answer.status();
         Ok((status, answer.into_body().collect().await?.to_bytes()))
     }
@@ -168,7 +196,9 @@ impl Connection {
     /// # Errors
     /// When it is refused.
     pub async fn watch(&mut self, path: &str) -> Result<Lines> {
-        let answer = self.send(Method::GET, path, Bytes::new()).await?;
+        let answer = self
+            .send(Method::GET, path, "application/json", Bytes::new())
+            .await?;
         if !answer.status().is_success() {
             bail!("{path}: {}", answer.status());
         }
@@ -178,16 +208,27 @@ impl Connection {
         })
     }
 
+    /// Lists nothing, and watches from there, as clients do; `selector` is empty or a parameter of the query.
+    ///
+    /// # Errors
+    /// When either is refused.
+    pub async fn watch_from_now(&mut self, path: &str, selector: &str) -> Result<Lines> {
+        let list = self.get(&format!("{path}?limit=1&{selector}")).await?;
+        let at = list
+            .as_ref()
+            .and_then(|l| l["metadata"]["resourceVersion"].as_str());
+        let at = at.context("a list without a resourceVersion")?;
+        self.watch(&format!("{path}?watch=1&resourceVersion={at}&{selector}"))
+            .await
+    }
+
     async fn send(
         &mut self,
         method: Method,
         path: &str,
+        kind: &str,
         body: Bytes,
     ) -> Result<http::Response<Incoming>> {
-        let kind = match method {
-            Method::PATCH => "application/merge-patch+json",
-            _ => "application/json",
-        };
         let request = http::Request::builder()
             .method(method)
             .uri(format!("https://{}{path}", self.address))

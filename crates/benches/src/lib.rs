@@ -1,14 +1,16 @@
 //! Proof: what it costs, measured beside a peer in the same run and printed as ratios.
 //!
-//! What it is: the words of a measurement, the processes that are measured ([`site`]), and the peers ([`etcd`], [`disk`]);
+//! What it is: the words of a measurement, the processes that are measured ([`site`]), and the peers ([`etcd`], [`kubernetes`], [`disk`]);
 //! the measurements are the crate's benches (`cargo bench -p cedge-benches --bench NAME`).
 //! No bench asserts a time: machines differ, and neighbours on a machine even more.
 #![warn(missing_docs)]
 
 pub mod api;
 pub mod beacon;
+pub mod clients;
 pub mod disk;
 pub mod etcd;
+pub mod kubernetes;
 pub mod load;
 pub mod machine;
 pub mod process;

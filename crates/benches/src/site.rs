@@ -184,6 +184,14 @@ impl Site {
         Ok(running.id())
     }
 
+    /// Its API, as its kubeconfig names it now.
+    ///
+    /// # Errors
+    /// When there is none yet.
+    pub fn target(&self) -> Result<Target> {
+        Target::of(&self.kubeconfig())
+    }
+
     /// A connection to its API, as soon as there is one.
     ///
     /// # Errors

@@ -7,12 +7,11 @@
 //! over as many HTTP/2 connections, from this process, on the same disk.
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
-mod ours;
-
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use cedge_benches::clients;
 use cedge_benches::etcd::Etcd;
 use cedge_benches::load::{Folder, Side, VALUE, Write, flag};
 use cedge_benches::machine::Machine;
@@ -65,7 +64,7 @@ async fn writes(
         let (mut disk, mut ours, mut peer) = (Side::default(), Side::default(), Side::default());
         for round in 0..ROUNDS {
             disk.take(disk::append(folder, clients, length)?);
-            ours.take(ours::writes(site, kind, clients, round, length).await?);
+            ours.take(clients::writes(&site.target()?, kind, clients, round, length).await?);
             if let Some(etcd) = etcd {
                 peer.take(etcd.writes(kind, clients, length).await?);
             }
@@ -97,7 +96,7 @@ async fn watches(site: &Site, etcd: Option<&Etcd>, length: Duration, beat: Durat
     let mut all = table(&["side", "events delivered", "p50 ms", "p99 ms", "most ms"]);
     let (mut ours, mut peer) = (Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
-        ours.extend(ours::watches(site, WATCHERS, length, beat).await?);
+        ours.extend(clients::watches(&site.target()?, WATCHERS, length, beat).await?);
         if let Some(etcd) = etcd {
             peer.extend(etcd.watches(WATCHERS, length, beat).await?);
         }

@@ -1,35 +1,42 @@
-//! Clients and watchers of a `cedge server`.
+//! Clients and watchers of an API server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use cedge_benches::Samples;
-use cedge_benches::api::{Connection, resource_version, text_after};
-use cedge_benches::load::{Round, VALUE, Write, rate};
-use cedge_benches::site::Site;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Connections of many clients, as the peer's clients have.
+use crate::Samples;
+use crate::api::{Connection, Target, resource_version, text_after};
+use crate::load::{Round, VALUE, Write, rate};
+
+/// Connections of many clients at least, as the peer's clients have.
 const CONNECTIONS: usize = 4;
+/// Streams of one connection. An API server of Kubernetes allows 100.
+const STREAMS: usize = 50;
+/// Between the last write and the end of a watch.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const WATCHED: &str = "/api/v1/namespaces/watched/configmaps";
 /// Before the time, in what watchers are told.
 const STAMP: &[u8] = b"\"stamp\":\"";
 
 /// Clients that each make ConfigMaps, or replace their own, by compare-and-swap.
-pub(crate) async fn writes(
-    site: &Site,
+///
+/// # Errors
+/// When a call fails.
+pub async fn writes(
+    target: &Target,
     kind: Write,
     clients: usize,
     round: usize,
     length: Duration,
 ) -> Result<Round> {
-    let connections = connections(site, clients).await?;
+    let connections = connections(target, clients).await?;
     let begun = Instant::now();
     let tasks: Vec<_> = (0..clients)
         .map(|client| {
@@ -88,14 +95,17 @@ async fn update(
 }
 
 /// Watchers of one namespace, one update every `beat`; tells how old each change was when each watcher had it.
-pub(crate) async fn watches(
-    site: &Site,
+///
+/// # Errors
+/// When a call fails, or a watcher was not told everything.
+pub async fn watches(
+    target: &Target,
     watchers: usize,
     length: Duration,
     beat: Duration,
 ) -> Result<Samples> {
-    let connections = connections(site, watchers).await?;
-    let mut writer = site.connect().await?;
+    let connections = connections(target, watchers).await?;
+    let mut writer = target.connect().await?;
     let namespace = json!({ "metadata": { "name": "watched" } }).to_string();
     let (status, _) = writer
         .ask(Method::POST, "/api/v1/namespaces", namespace)
@@ -111,7 +121,7 @@ pub(crate) async fn watches(
     let mut tasks = Vec::with_capacity(watchers);
     for watcher in 0..watchers {
         let mut api = connections[watcher % connections.len()].clone();
-        let mut lines = api.watch(&format!("{WATCHED}?watch=1")).await?;
+        let mut lines = api.watch_from_now(WATCHED, "").await?;
         let stop = stop.clone();
         tasks.push(cedge_tasks::spawn("bench/watcher", async move {
             let mut ages = Samples::default();
@@ -140,7 +150,7 @@ pub(crate) async fn watches(
         };
         written += 1;
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(AFTERWARDS).await;
     stop.close();
     let mut ages = Samples::default();
     for task in tasks {
@@ -153,16 +163,25 @@ pub(crate) async fn watches(
     Ok(ages)
 }
 
-async fn connections(site: &Site, clients: usize) -> Result<Vec<Connection>> {
-    let count = if clients >= 16 { CONNECTIONS } else { 1 };
+/// The connections that so many clients share.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn connections(target: &Target, clients: usize) -> Result<Vec<Connection>> {
+    let count = match clients {
+        0..16 => 1,
+        _ => CONNECTIONS.max(clients.div_ceil(STREAMS)),
+    };
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
-        connections.push(site.connect().await?);
+        connections.push(target.connect().await?);
     }
     Ok(connections)
 }
 
-fn map(name: &str, at: Option<&str>, stamp: &str) -> Bytes {
+/// A ConfigMap with [`VALUE`] bytes.
+#[must_use]
+pub fn map(name: &str, at: Option<&str>, stamp: &str) -> Bytes {
     let mut metadata = json!({ "name": name });
     if let Some(at) = at {
         metadata["resourceVersion"] = at.into();
