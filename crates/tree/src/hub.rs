@@ -7,6 +7,7 @@ mod children;
 mod clusters;
 mod denied;
 mod leaving;
+mod own;
 mod register;
 
 use std::sync::Arc;

@@ -18,7 +18,9 @@ pub mod roster;
 mod run;
 pub mod shown;
 pub mod token;
+mod tree;
 pub mod uplink;
 
 pub use nodes::NODE_GRACE;
-pub use run::{Config, Error, LinkCounters, Tree, UplinkCounters, run};
+pub use run::{Config, Error, run};
+pub use tree::{LinkCounters, Tree, UplinkCounters};

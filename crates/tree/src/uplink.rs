@@ -1,6 +1,7 @@
 //! The uplink: joins a parent, keeps the link to it, and says in the `EdgeUplink` how that goes.
 
 mod file;
+mod follow;
 mod joining;
 mod pace;
 mod reporting;
@@ -18,6 +19,7 @@ use cedge_propagation::Parent;
 use cedge_tasks::{Group, OnError};
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use follow::Uplinks;
 pub(crate) use pace::{Pace, Paced, silence};
 
 pub use file::{Error as FileError, Joined, Uplink};

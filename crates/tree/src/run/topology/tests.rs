@@ -1,7 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
+
+use cedge_pki::Authority;
+use cedge_placement::Labels;
 
 use super::*;
+use crate::around::Place;
 
 fn alone(labels: Labels) -> Topology {
     Topology {
@@ -23,7 +28,7 @@ async fn news_that_come_while_the_first_topology_is_computed_count() {
     let tasks = Group::new(shutdown);
     let labels = Arc::new(Mutex::new(Labels::new()));
     let told = around.clone();
-    let mut topology = publish_topology(&around, &tasks, move || {
+    let mut topology = publish_as(&around, &tasks, move || {
         let seen = alone(labels.lock().unwrap().clone());
         // A child connects just now.
         labels.lock().unwrap().insert("tier".into(), "site".into());
