@@ -119,12 +119,13 @@ pub(crate) fn decide(wish: &Wish<'_>, world: &World, turn: usize) -> Result<Chos
     }
     let refused = |refusal: Refusal| {
         let reason = refusal.reasons.join(", ");
-        let outcome = preempt::nothing_helps(wish, known.len());
-        Unfit::new(
-            &format!("0/{} nodes are available: {reason}.", known.len()),
-            refusal.causes,
-            outcome,
-        )
+        Unfit {
+            // The last words come from a part of Kubernetes that looks for its own notes and finds none; people know them.
+            message: format!("0/{} nodes are available: {reason}. not found", known.len()),
+            causes: refusal.causes,
+            preemption: None,
+            ends_nomination: false,
+        }
     };
     let storage = Storage::new(wish, world).map_err(refused)?;
     let filters = Filters::new(wish, world, &storage).map_err(refused)?;

@@ -43,7 +43,10 @@ const LEVELS: &[(&str, &[&str])] = &[
         ],
     ),
     ("programs", &["cedge"]),
-    ("proof", &["sim", "e2e", "side-by-side", "benches", "xtask"]),
+    (
+        "proof",
+        &["testkit", "sim", "e2e", "side-by-side", "benches", "xtask"],
+    ),
 ];
 
 /// Arrows within a level, and why they are there.

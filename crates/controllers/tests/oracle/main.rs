@@ -1,8 +1,6 @@
-//! Our controllers on a real kube-apiserver that runs without its own.
-//!
-//! `KUBEBUILDER_ASSETS` names the folder with `kube-apiserver`; `etcd` is taken from there or from
-//! the path. Without them each test says why it is skipped. `CEDGE_TEST_KUBECONFIG` names a server that is there instead
-//! (one without other controllers), and `CEDGE_TEST_CONTROLLERS=theirs` runs Kubernetes' own in place of ours. A kubelet is played by a task that writes statuses.
+//! The controllers on an API server that runs without any: ours or Kubernetes' own, on a real kube-apiserver or on ours.
+//! `cedge-testkit` says how to choose; without the real programs each test says why it is skipped. A kubelet is played
+//! by a task that writes statuses.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,6 +14,5 @@ mod jobs;
 mod kubelet;
 mod nodes;
 mod rollout;
-mod server;
 mod stateful;
 mod world;

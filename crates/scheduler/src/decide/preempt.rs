@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cedge_informer::{Key, Selector};
 
 use super::filter::Filters;
-use super::{Candidate, Refusal, Wish, unavailable};
+use super::{Candidate, Refusal, unavailable};
 use crate::node::Placed;
 
 /// Nodes that are tried at least, if there are as many; beyond that a tenth of them, as in Kubernetes.
@@ -55,14 +55,6 @@ struct Offer<'a> {
     node: &'a str,
     victims: Vec<(Key, Arc<Placed>)>,
     violations: usize,
-}
-
-/// The outcome if no node is worth a try.
-pub(super) fn nothing_helps(wish: &Wish<'_>, nodes: usize) -> Outcome {
-    if !wish.pod.may_preempt() {
-        return Outcome::not_eligible("preemptionPolicy=Never.");
-    }
-    Outcome::nothing(unavailable(nodes, std::iter::once((NOT_HELPFUL, nodes))))
 }
 
 pub(super) fn preempt(

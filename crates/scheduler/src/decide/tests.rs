@@ -171,7 +171,7 @@ fn every_refusal_reads_as_in_kubernetes() {
         (
             named(&[]),
             json!({}),
-            Err("0/1 nodes are available: pod affinity terms conflict."),
+            Err("0/1 nodes are available: pod affinity terms conflict. not found"),
         ),
         (
             asking("3", "8Gi"),

@@ -80,28 +80,30 @@ fn message(claims: &[&str], world: &World) -> String {
 #[test]
 fn claims_that_are_missing_or_not_bound_are_named() {
     let mut world = two_nodes();
-    let none = "0/2 nodes are available: persistentvolumeclaim \"data\" not found.";
+    let none = "0/2 nodes are available: persistentvolumeclaim \"data\" not found. not found";
     assert_eq!(message(&["data"], &world), none);
     claim(
         &mut world,
         "data",
         json!({ "spec": { "storageClassName": "quick" } }),
     );
-    let unbound = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    let unbound =
+        "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found";
     assert_eq!(message(&["data"], &world), unbound);
     claim(
         &mut world,
         "data",
         json!({ "metadata": { "deletionTimestamp": "2026-11-23T10:00:00Z" } }),
     );
-    let going = "0/2 nodes are available: persistentvolumeclaim \"data\" is being deleted.";
+    let going =
+        "0/2 nodes are available: persistentvolumeclaim \"data\" is being deleted. not found";
     assert_eq!(message(&["data"], &world), going);
     claim(
         &mut world,
         "data",
         json!({ "spec": { "volumeName": "v" }, "status": { "phase": "Lost" } }),
     );
-    let lost = "0/2 nodes are available: persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"v\".";
+    let lost = "0/2 nodes are available: persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"v\". not found";
     assert_eq!(message(&["data"], &world), lost);
 }
 
