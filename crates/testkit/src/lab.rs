@@ -7,6 +7,7 @@ use std::process::Child;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use cedge_pki::Authority;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
@@ -34,6 +35,8 @@ pub struct Lab {
     pub kubeconfig: PathBuf,
     /// Whether it is the real API server.
     pub is_real: bool,
+    /// A certificate that controllers tell every namespace to trust.
+    pub root_ca: String,
     /// Where logs and keys are.
     pub dir: PathBuf,
     /// Their standard inputs hold the leashes.
@@ -87,6 +90,7 @@ impl Lab {
             config: config.map_err(|e| e.to_string())?,
             kubeconfig: kubeconfig.to_owned(),
             is_real,
+            root_ca: Authority::ephemeral().certificate_pem(),
             dir,
             leashes: Mutex::new(leashes),
         })
@@ -145,6 +149,9 @@ impl Lab {
             "--node-startup-grace-period=6s".to_owned(),
             "--node-monitor-period=2s".to_owned(),
         ];
+        let ca = self.dir.join("root-ca.crt");
+        fs::write(&ca, &self.root_ca).map_err(|e| e.to_string())?;
+        arguments.push(format!("--root-ca-file={}", ca.display()));
         if self.is_real {
             let key = self.dir.join("sa.key");
             arguments.push(format!(

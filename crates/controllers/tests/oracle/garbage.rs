@@ -147,7 +147,7 @@ fn a_namespace_ends_when_its_last_finalizer_falls() {
             .await;
         let maps = world.api("v1", "ConfigMap", "configmaps", "ending");
         maps.until("kube-root-ca.crt", |m| {
-            m["data"]["ca.crt"] == "a certificate\n"
+            m["data"]["ca.crt"] == world.root_ca()
         })
         .await;
         maps.create(plain("m")).await;

@@ -181,7 +181,12 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
         services
             .create(json!({"metadata": {"name": "s"}, "spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}))
             .await;
-        let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
+        // An endpoint is where its pod's node is.
+        let nodes = world.api("v1", "Node", "nodes", "");
+        nodes
+            .create(json!({"metadata": {"name": "service"}, "spec": {"taints": [{"key": "alone", "effect": "NoSchedule"}]}}))
+            .await;
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"nodeName": "service", "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
         pods.create(pod).await;
         let full = slices
             .until_all("an endpoint", |s| {
@@ -202,5 +207,10 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
             .await;
         services.0.delete("s", &Default::default()).await.unwrap();
         slices.until_all("no slices", <[Value]>::is_empty).await;
+        nodes
+            .0
+            .delete("service", &Default::default())
+            .await
+            .unwrap();
     });
 }

@@ -49,7 +49,7 @@ fn start() -> Result<World, Skipped> {
     let client = || lab.client();
     let group = Group::new(Shutdown::never());
     let config = Config {
-        cluster_ca: Some("a certificate\n".to_owned()),
+        cluster_ca: Some(lab.root_ca.clone()),
         node_grace: Duration::from_secs(5),
         node_startup_grace: Duration::from_secs(5),
         vanished_node_quarantine: Duration::from_secs(1),
@@ -99,6 +99,11 @@ impl World {
         namespace: &str,
     ) -> Objects {
         self.lab.objects(api_version, kind, plural, namespace)
+    }
+
+    /// What each namespace is told to trust.
+    pub(crate) fn root_ca(&self) -> &str {
+        &self.lab.root_ca
     }
 
     pub(crate) fn pods(&self, namespace: &str) -> Objects {
