@@ -1,7 +1,8 @@
 //! The pods that wait for a node: by priority, then by age. A machine without a clock of its own.
 //!
 //! A pod is *active*, or *parked* until a change that may help, or *backing off* after such a change came too soon, or
-//! being *placed*. Nothing is tried by the clock alone.
+//! being *placed*, or *failed* to be bound. Nothing is tried by the clock alone, but for the last. Who backs off yields to
+//! others: where no others are, it is tried at once, as in Kubernetes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -21,6 +22,7 @@ pub(crate) struct Queue {
     pods: HashMap<Key, Waiting>,
     active: BTreeSet<Turn>,
     backing_off: BTreeSet<(Instant, Turn)>,
+    failed: BTreeSet<(Instant, Turn)>,
     arrivals: u64,
 }
 
@@ -41,6 +43,7 @@ struct Waiting {
 enum State {
     Active,
     BackingOff(Instant),
+    Failed(Instant),
     Parked(Causes),
     Placed,
 }
@@ -81,7 +84,8 @@ impl Queue {
     /// The next pod to try. It counts as being placed until it is parked, retried or forgotten.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Key> {
         self.wake(now);
-        let (.., key) = self.active.pop_first()?;
+        let early = || self.backing_off.pop_first().map(|(_, turn)| turn);
+        let (.., key) = self.active.pop_first().or_else(early)?;
         if let Some(pod) = self.pods.get_mut(&key) {
             pod.state = State::Placed;
             pod.attempts += 1;
@@ -92,7 +96,7 @@ impl Queue {
 
     /// When to look again, if nothing changes before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.backing_off.first().map(|(at, _)| *at)
+        self.failed.first().map(|(at, _)| *at)
     }
 
     /// No node takes it: it waits for a change that may help. An urgent one is tried as soon as that comes.
@@ -121,8 +125,8 @@ impl Queue {
             && pod.state == State::Placed
         {
             let at = pod.ready_at();
-            pod.state = State::BackingOff(at);
-            self.backing_off.insert((at, pod.turn.clone()));
+            pod.state = State::Failed(at);
+            self.failed.insert((at, pod.turn.clone()));
         }
     }
 
@@ -150,15 +154,17 @@ impl Queue {
     }
 
     fn wake(&mut self, now: Instant) {
-        while let Some((at, _)) = self.backing_off.first()
-            && *at <= now
-        {
-            let Some((_, turn)) = self.backing_off.pop_first() else {
-                return;
-            };
-            if let Some(pod) = self.pods.get_mut(&turn.2) {
-                pod.state = State::Active;
-                self.active.insert(turn);
+        for waiting in [&mut self.backing_off, &mut self.failed] {
+            while let Some((at, _)) = waiting.first()
+                && *at <= now
+            {
+                let Some((_, turn)) = waiting.pop_first() else {
+                    break;
+                };
+                if let Some(pod) = self.pods.get_mut(&turn.2) {
+                    pod.state = State::Active;
+                    self.active.insert(turn);
+                }
             }
         }
     }
@@ -171,6 +177,9 @@ impl Queue {
             }
             State::BackingOff(at) => {
                 self.backing_off.remove(&(at, pod.turn.clone()));
+            }
+            State::Failed(at) => {
+                self.failed.remove(&(at, pod.turn.clone()));
             }
             State::Parked(_) | State::Placed => {}
         }
@@ -227,14 +236,31 @@ mod tests {
     }
 
     #[test]
-    fn changes_that_come_too_soon_wait_for_the_back_off_which_grows() {
+    fn who_was_tried_just_now_yields_to_others_and_waits_for_nobody_else() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.add(&key("a"), 100);
+        queue.next(now);
+        queue.park(&key("a"), Causes::ROOM, false);
+        queue.add(&key("b"), 0);
+        queue.changed(Causes::ROOM, now);
+        assert_eq!(order(&mut queue, now), ["b", "a"]);
+
+        queue.park(&key("a"), Causes::ROOM, false);
+        queue.add(&key("c"), 0);
+        queue.changed(Causes::ROOM, now);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(order(&mut queue, later), ["a", "c"], "it has waited enough");
+    }
+
+    #[test]
+    fn a_binding_that_fails_backs_off_longer_each_time() {
         let mut now = Instant::now();
         let mut queue = Queue::default();
         queue.add(&key("a"), 0);
         for delay in [1, 2, 4, 8, 10, 10] {
             assert_eq!(queue.next(now), Some(key("a")));
-            queue.park(&key("a"), Causes::ROOM, false);
-            queue.changed(Causes::ROOM, now);
+            queue.retry(&key("a"));
             assert_eq!(queue.next(now), None);
             let due = queue.due().unwrap();
             assert_eq!(due - now, Duration::from_secs(delay));
