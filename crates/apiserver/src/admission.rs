@@ -2,10 +2,14 @@
 
 mod deed;
 mod hooks;
+mod limit_range;
 mod namespace;
+mod node;
 mod notice;
 mod pod;
 mod policies;
+mod priority;
+mod quota;
 mod rights;
 mod service;
 mod webhooks;
@@ -13,10 +17,11 @@ mod webhooks;
 pub(crate) use deed::Deed;
 pub(crate) use hooks::Hooks;
 pub(crate) use notice::{Notice, write_notices};
-pub(crate) use service::{Addresses, Reserved};
+pub(crate) use quota::Tills;
+pub(crate) use service::Addresses;
 
 use cedge_policy::Operation;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 use crate::call::Call;
@@ -140,6 +145,10 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
     }
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => pod::on_create(api, call, object).await,
+        ("", "nodes") => {
+            node::on_create(object);
+            Ok(())
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             crate::crds::on_create(object);
             Ok(())
@@ -153,6 +162,10 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
 pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
     let resource = &*call.resource;
     match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "pods") => {
+            priority::on_update(new, old);
+            Ok(())
+        }
         ("rbac.authorization.k8s.io", _) => {
             crate::authz::check_escalation(api, call, new, Some(old))
         }
@@ -176,7 +189,24 @@ pub(crate) fn on_delete(call: &Call, object: &Value) -> Result<()> {
     Ok(())
 }
 
-/// After an object was validated, directly before it is stored: takes what only one may have.
+/// After an object was validated: what other objects have against it.
+pub(crate) async fn check(api: &Api, call: &Call, new: &Value, old: Option<&Value>) -> Result<()> {
+    let part = call.request.subresource.as_str();
+    if call.resource.is("scheduling.k8s.io", "priorityclasses") && part.is_empty() {
+        return priority::check_class(api, call, new, old).await;
+    }
+    limit_range::check(api, call, new, old).await
+}
+
+/// What was taken for an object that is about to be stored.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    /// Held so that nobody else gets the same.
+    addresses: service::Taken,
+    charged: quota::Charged,
+}
+
+/// Directly before an object is stored: takes what only one may have, and charges quotas.
 pub(crate) async fn reserve(
     api: &Api,
     call: &Call,
@@ -184,10 +214,31 @@ pub(crate) async fn reserve(
     old: Option<&Value>,
     dry_run: bool,
 ) -> Result<Reserved> {
+    let charged = quota::charge(api, call, new, old, dry_run).await?;
+    let mut addresses = service::Taken::nothing();
     if call.resource.is("", "services") && call.request.subresource.is_empty() {
-        return api.addresses.reserve(api, new, old, dry_run).await;
+        match api.addresses.reserve(api, new, old, dry_run).await {
+            Ok(taken) => addresses = taken,
+            Err(error) => {
+                charged.pay_back(api).await;
+                return Err(error);
+            }
+        }
     }
-    Ok(Reserved::nothing())
+    Ok(Reserved { addresses, charged })
+}
+
+// === impl Reserved ===
+
+impl Reserved {
+    /// Ends the reservation: the object is stored, or what was taken for it goes back.
+    pub(crate) async fn settle<T, E>(self, api: &Api, stored: Result<T, E>) -> Result<T, E> {
+        drop(self.addresses);
+        if stored.is_err() {
+            self.charged.pay_back(api).await;
+        }
+        stored
+    }
 }
 
 /// After an object was created.
@@ -220,6 +271,28 @@ pub(crate) fn may_go(resource: &Resource, object: &Value) -> bool {
         .as_array()
         .is_some_and(|f| !f.is_empty());
     !(resource.is("", "namespaces") && held)
+}
+
+/// A refusal of an object.
+fn forbidden(call: &Call, object: &Value, why: String) -> Error {
+    Error::Forbidden(call.resource.about(meta::name(object)), why)
+}
+
+/// The same before an object has its name: of a generated one only the beginning is shown.
+fn forbidden_new(call: &Call, object: &Value, why: String) -> Error {
+    let (name, beginning) = (meta::name(object), meta::text(object, "generateName"));
+    let generated = !beginning.is_empty() && name.starts_with(beginning);
+    let shown = if generated { beginning } else { name };
+    Error::Forbidden(call.resource.about(shown), why)
+}
+
+/// A list in a field, made if it is not one.
+fn list<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Vec<Value> {
+    let slot = fields.entry(name).or_insert_with(|| json!([]));
+    if !slot.is_array() {
+        *slot = json!([]);
+    }
+    slot.as_array_mut().expect("it was made one just now")
 }
 
 fn label(object: &mut Value, key: &str, value: &str) {

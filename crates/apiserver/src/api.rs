@@ -26,6 +26,7 @@ pub(crate) struct Api {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) addresses: crate::admission::Addresses,
+    pub(crate) tills: crate::admission::Tills,
     pub(crate) limits: crate::limits::Limits,
     pub(crate) documents: Arc<crate::documents::Documents>,
     /// The webhooks and policies that there are.
@@ -76,7 +77,8 @@ impl Api {
     ) -> Result<u64, WriteFailure> {
         let key = key(resource, object);
         let write = Write::put(key.clone(), stored::encode(object));
-        self.commit(resource, key, Expect::Absent, write).await
+        self.commit(key, Expect::Absent, write, Durability::Durable)
+            .await
     }
 
     /// Replaces what a revision wrote; the new revision.
@@ -86,9 +88,29 @@ impl Api {
         object: &Value,
         revision: u64,
     ) -> Result<u64, WriteFailure> {
+        // A lost renewal of a node's lease is sent again: it may be answered before it is on disk.
+        let relaxed = resource.is("coordination.k8s.io", "leases")
+            && meta::namespace(object) == "kube-node-lease";
+        let durability = if relaxed {
+            Durability::Relaxed
+        } else {
+            Durability::Durable
+        };
+        self.replace_with(resource, object, revision, durability)
+            .await
+    }
+
+    /// The same, with a choice whether the disk is waited for.
+    pub(crate) async fn replace_with(
+        &self,
+        resource: &Resource,
+        object: &Value,
+        revision: u64,
+        durability: Durability,
+    ) -> Result<u64, WriteFailure> {
         let key = key(resource, object);
         let write = Write::put(key.clone(), stored::encode(object));
-        self.commit(resource, key, Expect::At(revision.into()), write)
+        self.commit(key, Expect::At(revision.into()), write, durability)
             .await
     }
 
@@ -101,29 +123,21 @@ impl Api {
     ) -> Result<u64, WriteFailure> {
         let key = key(resource, object);
         let write = Write::delete(key.clone());
-        self.commit(resource, key, Expect::At(revision.into()), write)
-            .await
+        let expect = Expect::At(revision.into());
+        self.commit(key, expect, write, Durability::Durable).await
     }
 
     async fn commit(
         &self,
-        resource: &Resource,
         key: Key,
         expect: Expect,
         write: Write,
+        durability: Durability,
     ) -> Result<u64, WriteFailure> {
-        // A lost renewal of a node's lease is sent again: these alone may be answered before they are on disk.
-        let relaxed = resource.is("coordination.k8s.io", "leases")
-            && key.contains("/kube-node-lease/")
-            && matches!(expect, Expect::At(_));
         let txn = Txn {
             expect: vec![(key, expect)],
             writes: vec![write],
-            durability: if relaxed {
-                Durability::Relaxed
-            } else {
-                Durability::Durable
-            },
+            durability,
         };
         match self.cache.store().commit(txn).await {
             Ok(revision) => Ok(revision.get()),

@@ -130,9 +130,6 @@ pub fn unattended() -> Vec<GroupResource> {
         ("", "persistentvolumeclaims"),
         ("", "persistentvolumes"),
         ("", "replicationcontrollers"),
-        ("", "resourcequotas"),
-        ("", "limitranges"),
-        ("policy", "poddisruptionbudgets"),
         ("certificates.k8s.io", "certificatesigningrequests"),
     ]
     .map(|(group, plural)| GroupResource {

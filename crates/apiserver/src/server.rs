@@ -74,6 +74,7 @@ impl ApiServer {
         let (network, prefix) = config.service_network;
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),
+            tills: crate::admission::Tills::default(),
             limits: Limits::new(config.requests_per_user),
             documents,
             hooks,

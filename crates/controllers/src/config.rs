@@ -55,6 +55,10 @@ pub enum Controller {
     TtlAfterFinished,
     /// `EndpointSlices` of Services.
     EndpointSlice,
+    /// What namespaces use of their quotas.
+    ResourceQuota,
+    /// How many pods may be evicted.
+    Disruption,
 }
 
 /// A name that no controller has.
@@ -78,7 +82,7 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
@@ -93,6 +97,8 @@ impl Controller {
         Self::PodGc,
         Self::TtlAfterFinished,
         Self::EndpointSlice,
+        Self::ResourceQuota,
+        Self::Disruption,
     ];
 
     /// Its name, as kube-controller-manager's `--controllers` takes it.
@@ -113,6 +119,8 @@ impl Controller {
             Self::PodGc => "pod-garbage-collector-controller",
             Self::TtlAfterFinished => "ttl-after-finished-controller",
             Self::EndpointSlice => "endpointslice-controller",
+            Self::ResourceQuota => "resourcequota-controller",
+            Self::Disruption => "disruption-controller",
         }
     }
 }

@@ -14,6 +14,7 @@ mod context;
 mod daemonset;
 mod deployment;
 mod discovery;
+mod disruption;
 mod endpoints;
 mod error;
 mod expectations;
@@ -27,6 +28,9 @@ mod patch;
 mod pod_gc;
 mod pods;
 mod replicaset;
+mod resource_quota;
+#[expect(dead_code, reason = "who scales comes next")]
+mod scale;
 mod service_account;
 mod slow_start;
 mod statefulset;
@@ -87,6 +91,8 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::PodGc => pod_gc::start(ctx),
         Controller::TtlAfterFinished => ttl::start(ctx),
         Controller::EndpointSlice => endpoints::start(ctx),
+        Controller::ResourceQuota => resource_quota::start(ctx),
+        Controller::Disruption => disruption::start(ctx),
     }
 }
 

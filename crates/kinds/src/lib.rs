@@ -6,11 +6,14 @@
 //! kind; then follow a write: [`default_object`], [`prepare_create`], [`validate`].
 #![warn(missing_docs)]
 
+pub mod amounts;
 pub mod error;
 pub mod fields;
 pub mod formats;
+pub mod limit_range;
 pub mod path;
 pub mod quantity;
+pub mod quota;
 pub mod read;
 pub mod registry;
 pub mod strategy;

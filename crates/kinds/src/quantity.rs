@@ -128,6 +128,15 @@ impl Quantity {
         }
     }
 
+    /// The next whole amount upwards.
+    #[must_use]
+    pub fn rounded_up(&self) -> Self {
+        Self {
+            nano: ceil_div(self.nano, NANO) * NANO,
+            format: self.format,
+        }
+    }
+
     /// Whether it is nothing.
     #[must_use]
     pub fn is_zero(&self) -> bool {

@@ -94,7 +94,7 @@ impl Real {
             // What they add only controllers take away again; ours do not yet (docs/compatibility.md).
             .args([
                 "--disable-admission-plugins",
-                "StorageObjectInUseProtection,TaintNodesByCondition",
+                "StorageObjectInUseProtection",
             ]);
         processes.push(spawn(command, &dir.join("api.log"))?);
         let config = json!({

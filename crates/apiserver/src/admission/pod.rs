@@ -1,13 +1,13 @@
-//! What a new pod gets: service account, priority, runtime class, tolerations.
+//! What a new pod gets: limits, service account, priority, runtime class, tolerations.
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::call::Call;
 use crate::meta;
-use crate::status::{Error, Result};
+use crate::status::Result;
 
 /// How long a pod may stay on a node that is not ready or cut off, unless it says otherwise.
 const TOLERATION_SECONDS: i64 = 300;
@@ -16,18 +16,14 @@ const ACCOUNT_WAIT: Duration = Duration::from_millis(150);
 const ACCOUNT_ATTEMPTS: usize = 10;
 
 pub(super) async fn on_create(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
-    if pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
-        return Ok(());
+    super::limit_range::complete(api, pod).await?;
+    // A mirror pod is what its node runs anyway.
+    if !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
+        service_account(api, call, pod).await?;
     }
-    service_account(api, call, pod).await?;
-    runtime_class(api, call, pod).await?;
-    priority(api, call, pod).await?;
+    super::priority::on_create(api, call, pod).await?;
     tolerations(pod);
-    Ok(())
-}
-
-fn refuse(call: &Call, pod: &Value, why: String) -> Error {
-    Error::Forbidden(call.resource.about(meta::name(pod)), why)
+    runtime_class(api, call, pod).await
 }
 
 async fn service_account(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
@@ -62,7 +58,7 @@ async fn service_account(api: &Api, call: &Call, pod: &mut Value) -> Result<()> 
     }
     let why =
         format!("error looking up service account {path}: serviceaccount \"{name}\" not found");
-    Err(refuse(call, pod, why))
+    Err(super::forbidden_new(call, pod, why))
 }
 
 fn pull_secrets(pod: &mut Value, account: &Value) {
@@ -86,7 +82,7 @@ async fn runtime_class(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
     let class = api.read("node.k8s.io", "runtimeclasses", &name).await?;
     let Some(class) = class else {
         let why = format!("pod rejected: RuntimeClass \"{name}\" not found");
-        return Err(refuse(call, pod, why));
+        return Err(super::forbidden_new(call, pod, why));
     };
     let spec = meta::fields(pod, "spec");
     if let Some(overhead) = class["overhead"]["podFixed"].as_object() {
@@ -101,7 +97,7 @@ async fn runtime_class(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
                     text(Some(value)),
                     text(own.get(key))
                 );
-                return Err(refuse(call, pod, why));
+                return Err(super::forbidden_new(call, pod, why));
             }
             own[key] = value.clone();
         }
@@ -111,7 +107,7 @@ async fn runtime_class(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
         .into_iter()
         .flatten()
     {
-        let own = list(spec, "tolerations");
+        let own = super::list(spec, "tolerations");
         if !own.contains(toleration) {
             own.push(toleration.clone());
         }
@@ -123,59 +119,13 @@ fn text(value: Option<&Value>) -> &str {
     value.and_then(Value::as_str).unwrap_or_default()
 }
 
-async fn priority(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
-    api.cache.fresh().await?;
-    let classes = api.cache.kind("scheduling.k8s.io", "priorityclasses");
-    let name = text(pod["spec"].get("priorityClassName")).to_owned();
-    let class = if name.is_empty() {
-        let everything = crate::selector::Filter::default();
-        let all = classes.list(&everything, None, 0, 0).objects;
-        let all: Vec<Value> = all.iter().filter_map(|o| o.value().ok()).collect();
-        let defaults = all.into_iter().filter(|c| c["globalDefault"] == true);
-        defaults.min_by_key(|c| c["value"].as_i64())
-    } else {
-        let Some(class) = classes.get(&name) else {
-            let why = format!("no PriorityClass with name {name} was found");
-            return Err(refuse(call, pod, why));
-        };
-        Some(class.value()?)
-    };
-    let (value, policy) = match &class {
-        None => (0, "PreemptLowerPriority".to_owned()),
-        Some(class) => (
-            class["value"].as_i64().unwrap_or(0),
-            class["preemptionPolicy"]
-                .as_str()
-                .unwrap_or("PreemptLowerPriority")
-                .to_owned(),
-        ),
-    };
-    let given = pod["spec"]["priority"].as_i64();
-    if given.is_some_and(|g| g != value) {
-        let why = format!(
-            "the integer value of priority ({}) must not be provided in pod spec; priority admission controller computed \
-             {value} from the given PriorityClass name",
-            given.unwrap_or(0)
-        );
-        return Err(refuse(call, pod, why));
-    }
-    let spec = meta::fields(pod, "spec");
-    if let (true, Some(class)) = (name.is_empty(), &class) {
-        spec.insert("priorityClassName".into(), json!(meta::name(class)));
-    }
-    spec.insert("priority".into(), json!(value));
-    spec.entry("preemptionPolicy")
-        .or_insert_with(|| json!(policy));
-    Ok(())
-}
-
 fn tolerations(pod: &mut Value) {
     let spec = meta::fields(pod, "spec");
     for key in [
         "node.kubernetes.io/not-ready",
         "node.kubernetes.io/unreachable",
     ] {
-        let own = list(spec, "tolerations");
+        let own = super::list(spec, "tolerations");
         if !own.iter().any(|t| tolerates(t, key)) {
             own.push(json!({
                 "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS,
@@ -188,14 +138,6 @@ fn tolerations(pod: &mut Value) {
 fn tolerates(toleration: &Value, key: &str) -> bool {
     matches!(text(toleration.get("effect")), "" | "NoExecute")
         && (text(toleration.get("key")).is_empty() || text(toleration.get("key")) == key)
-}
-
-fn list<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Vec<Value> {
-    let slot = fields.entry(name).or_insert_with(|| json!([]));
-    if !slot.is_array() {
-        *slot = json!([]);
-    }
-    slot.as_array_mut().expect("it was made one just now")
 }
 
 #[cfg(test)]

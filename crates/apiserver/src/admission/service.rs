@@ -25,27 +25,22 @@ pub(crate) struct Addresses {
     one_at_a_time: Arc<Mutex<()>>,
 }
 
-/// Held until a service is stored, so that nobody else gets the same.
+/// Held until a service is stored, so that nobody else gets the same; then the next reader sees what it has.
 #[derive(Debug)]
-pub(crate) struct Reserved(Option<OwnedMutexGuard<()>>);
+pub(super) struct Taken(#[expect(dead_code, reason = "held")] Option<OwnedMutexGuard<()>>);
 
 /// What the other services have.
 #[derive(Debug, Default)]
-struct Taken {
+struct Others {
     addresses: HashSet<String>,
     ports: HashSet<i64>,
 }
 
-// === impl Reserved ===
+// === impl Taken ===
 
-impl Reserved {
-    pub(crate) fn nothing() -> Self {
+impl Taken {
+    pub(super) fn nothing() -> Self {
         Self(None)
-    }
-
-    /// The service is stored: the next reader sees what it has.
-    pub(crate) fn keep(self) {
-        drop(self.0);
     }
 }
 
@@ -75,7 +70,7 @@ impl Addresses {
         service: &mut Value,
         old: Option<&Value>,
         dry_run: bool,
-    ) -> Result<Reserved> {
+    ) -> Result<Taken> {
         let guard = self.one_at_a_time.clone().lock_owned().await;
         api.cache.fresh().await?;
         let taken = taken(api, service)?;
@@ -83,13 +78,13 @@ impl Addresses {
         self.give_address(service, &taken, about.clone())?;
         give_ports(service, old, &taken, about)?;
         Ok(if dry_run {
-            Reserved::nothing()
+            Taken::nothing()
         } else {
-            Reserved(Some(guard))
+            Taken(Some(guard))
         })
     }
 
-    fn give_address(&self, service: &mut Value, taken: &Taken, about: About) -> Result<()> {
+    fn give_address(&self, service: &mut Value, taken: &Others, about: About) -> Result<()> {
         let spec = meta::fields(service, "spec");
         if spec.get("type").is_some_and(|t| t == "ExternalName") {
             for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
@@ -131,7 +126,7 @@ impl Addresses {
         Ok(())
     }
 
-    fn check(&self, address: &str, taken: &Taken) -> Result<(), &'static str> {
+    fn check(&self, address: &str, taken: &Others) -> Result<(), &'static str> {
         let number = address.parse::<Ipv4Addr>().map(u32::from).unwrap_or(0);
         let offset = number.wrapping_sub(self.network);
         if offset == 0 || offset >= self.size - 1 {
@@ -144,7 +139,7 @@ impl Addresses {
     }
 
     /// A free address, from a random place on.
-    fn free(&self, taken: &Taken) -> Option<Ipv4Addr> {
+    fn free(&self, taken: &Others) -> Option<Ipv4Addr> {
         let first = FIXED.min(self.size / 4).max(2);
         let count = self.size.checked_sub(first + 1).filter(|c| *c > 0)?;
         let start = rand::rng().random_range(0..count);
@@ -154,7 +149,12 @@ impl Addresses {
     }
 }
 
-fn give_ports(service: &mut Value, old: Option<&Value>, taken: &Taken, about: About) -> Result<()> {
+fn give_ports(
+    service: &mut Value,
+    old: Option<&Value>,
+    taken: &Others,
+    about: About,
+) -> Result<()> {
     let spec = meta::fields(service, "spec");
     let open = spec
         .get("type")
@@ -219,9 +219,9 @@ fn same_port(old: Option<&Value>, port: &Value) -> i64 {
     same.and_then(|p| p["nodePort"].as_i64()).unwrap_or(0)
 }
 
-fn taken(api: &Api, service: &Value) -> Result<Taken> {
+fn taken(api: &Api, service: &Value) -> Result<Others> {
     let path = format!("{}/{}", meta::namespace(service), meta::name(service));
-    let mut taken = Taken::default();
+    let mut taken = Others::default();
     let all = api
         .cache
         .kind("", "services")
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn addresses_come_from_the_range_and_are_given_once() {
         let addresses = Addresses::new(Ipv4Addr::new(10, 43, 0, 0), 24);
-        let mut taken = Taken::default();
+        let mut taken = Others::default();
         for _ in 0..200 {
             let mut service = json!({"metadata": {"name": "a"}, "spec": {"type": "ClusterIP"}});
             addresses
@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn node_ports_are_given_to_services_that_open_them() {
         let mut service = json!({"spec": {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "nodePort": 30001}]}});
-        give_ports(&mut service, None, &Taken::default(), About::default()).unwrap();
+        give_ports(&mut service, None, &Others::default(), About::default()).unwrap();
         assert!(NODE_PORTS.contains(&service["spec"]["ports"][0]["nodePort"].as_i64().unwrap()));
         let mut inside = json!({"spec": {"type": "ClusterIP", "ports": [{"port": 80}]}});
-        give_ports(&mut inside, None, &Taken::default(), About::default()).unwrap();
+        give_ports(&mut inside, None, &Others::default(), About::default()).unwrap();
         assert!(inside["spec"]["ports"][0]["nodePort"].is_null());
     }
 }

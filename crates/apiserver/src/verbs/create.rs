@@ -117,6 +117,7 @@ async fn attempt_create(
         let about = resource.about_kind(meta::name(&object));
         return Err(Error::Invalid(about, causes).into());
     }
+    admission::check(api, call, &object, None).await?;
     let deed = deed.named(meta::name(&object));
     Box::pin(deed.judge(Some(&object), None)).await?;
     let reserved = admission::reserve(api, call, &mut object, None, options.dry_run).await?;
@@ -129,8 +130,8 @@ async fn attempt_create(
     }
     let mut stored = object;
     resource.make_stored(&mut stored);
-    let revision = api.insert(resource, &stored).await?;
-    reserved.keep();
+    let inserted = api.insert(resource, &stored).await;
+    let revision = reserved.settle(api, inserted).await?;
     resource.read_stored(&mut stored);
     meta::set_revision(&mut stored, revision);
     admission::created(api, call, &stored);

@@ -315,7 +315,7 @@ impl DeleteOptions {
         Ok(self)
     }
 
-    fn check_preconditions(&self, resource: &Resource, object: &Value) -> Result<()> {
+    pub(crate) fn check_preconditions(&self, resource: &Resource, object: &Value) -> Result<()> {
         let conflict = |why| {
             let about = About::new(&resource.group, &resource.kind, meta::name(object));
             Err(Error::Conflict(about, why))

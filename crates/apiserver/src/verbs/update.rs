@@ -186,6 +186,7 @@ async fn attempt(
         let about = resource.about_kind(&call.request.name);
         return Err(Error::Invalid(about, causes).into());
     }
+    admission::check(api, call, &new, Some(old)).await?;
     Box::pin(judge(&deed, &new, old)).await?;
     let reserved = admission::reserve(api, call, &mut new, Some(old), options.dry_run).await?;
     if meta::same_but_for_times(&new, old) {
@@ -197,12 +198,12 @@ async fn attempt(
     let mut stored = new;
     resource.make_stored(&mut stored);
     let gone = meta::may_go(&stored) && admission::may_go(resource, &stored);
-    let revision = if gone {
-        api.remove(resource, &stored, current.revision()).await?
+    let written = if gone {
+        api.remove(resource, &stored, current.revision()).await
     } else {
-        api.replace(resource, &stored, current.revision()).await?
+        api.replace(resource, &stored, current.revision()).await
     };
-    reserved.keep();
+    let revision = reserved.settle(api, written).await?;
     resource.read_stored(&mut stored);
     if gone {
         admission::deleted(api, resource, &stored);

@@ -227,7 +227,7 @@ async fn an_eviction_asks_the_budget() {
         .patch(
             &format!("{PODS}/a/status"),
             "merge-patch+json",
-            json!({"status": {"phase": "Running"}}),
+            json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
         )
         .await;
     let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
@@ -260,9 +260,11 @@ async fn an_eviction_asks_the_budget() {
         .await;
     let allowed = server.post(&format!("{PODS}/a/eviction"), eviction).await;
     assert_eq!(allowed.code, 201, "{:#}", allowed.body);
-    assert!(
-        server.get(&format!("{PODS}/a")).await.body["metadata"]["deletionTimestamp"].is_string()
-    );
+    let evicted = server.get(&format!("{PODS}/a")).await.body;
+    assert!(evicted["metadata"]["deletionTimestamp"].is_string());
+    let conditions = evicted["status"]["conditions"].as_array().unwrap();
+    let told = conditions.iter().find(|c| c["type"] == "DisruptionTarget");
+    assert_eq!(told.unwrap()["reason"], "EvictionByEvictionAPI");
     assert_eq!(
         server.get(&format!("{budgets}/b")).await.body["status"]["disruptionsAllowed"],
         0

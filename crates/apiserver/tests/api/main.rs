@@ -23,6 +23,7 @@ mod outside;
 mod patches;
 mod paths;
 mod policies;
+mod quota;
 mod watches;
 mod webhooks;
 mod writes;

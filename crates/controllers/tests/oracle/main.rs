@@ -9,10 +9,12 @@
     reason = "every line here is a test, which clippy sees only in functions that are marked"
 )]
 
+mod disruption;
 mod garbage;
 mod jobs;
 mod kubelet;
 mod nodes;
+mod quotas;
 mod rollout;
 mod stateful;
 mod world;
