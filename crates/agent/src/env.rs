@@ -18,9 +18,9 @@ pub(crate) struct Source<'a> {
 type Variables = Vec<(String, String)>;
 
 impl Source<'_> {
-    /// The environment, in the order in which it is written; later ones win.
+    /// The environment: what tells of services, then what is written, in its order; later ones win.
     pub(crate) fn variables(&self) -> Result<Variables, String> {
-        let mut found = Variables::new();
+        let mut found = crate::service_env::of_pod(self.pod, self.objects);
         for from in self.container.env_from.iter().flatten() {
             for (key, value) in self.all_of(from)? {
                 set(&mut found, key, value);

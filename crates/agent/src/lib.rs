@@ -19,6 +19,7 @@ mod pods;
 mod ports;
 mod probe;
 mod server;
+mod service_env;
 mod statuses;
 mod tables;
 mod volumes;

@@ -1,9 +1,10 @@
-//! The ConfigMaps and Secrets that our pods refer to.
+//! The ConfigMaps and Secrets that our pods refer to, the tokens of their accounts, and what they are told of services.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::tables::{Handover, TableError};
@@ -64,6 +65,35 @@ impl Objects {
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// The token of a pod's account for an audience (none: the API's); whoever hands us over what pods refer to asks for
+    /// it, and replaces it in time. `None`: it has not come yet.
+    pub(crate) fn token(
+        &self,
+        (ns, uid): (&str, &str),
+        seconds: i64,
+        audience: &str,
+    ) -> Result<Option<String>, TableError> {
+        let key = format!("tokens/{ns}/{uid}/{seconds}/{audience}");
+        let found = self.handover.get(&key)?;
+        let held = found.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        Ok(held.and_then(|held| held["token"].as_str().map(ToOwned::to_owned)))
+    }
+
+    /// The services of a namespace.
+    pub(crate) fn services(&self, ns: &str) -> Option<Value> {
+        self.told(&format!("services/{ns}"))
+    }
+
+    /// Where the API is, as `host` and `port`.
+    pub(crate) fn api_address(&self) -> Option<Value> {
+        self.told("api")
+    }
+
+    fn told(&self, key: &str) -> Option<Value> {
+        let bytes = self.handover.get(key).ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     pub(crate) fn content(&self, kind: Kind, ns: &str, name: &str) -> Result<Content, Error> {

@@ -12,6 +12,7 @@ mod priority;
 mod quota;
 mod rights;
 mod service;
+mod service_account;
 mod webhooks;
 
 pub(crate) use deed::Deed;
@@ -19,6 +20,7 @@ pub(crate) use hooks::Hooks;
 pub(crate) use notice::{Notice, write_notices};
 pub(crate) use quota::Tills;
 pub(crate) use service::Addresses;
+pub(crate) use service_account::WARN_SECONDS;
 
 use cedge_policy::Operation;
 use serde_json::{Map, Value, json};

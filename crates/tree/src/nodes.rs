@@ -7,6 +7,8 @@ mod keeper;
 mod kept;
 mod lost;
 mod ports;
+mod services;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +20,7 @@ use cedge_link::{
     Admission, PeerId, Reader, Refusal, RefusalReason, Session, TableStore, Writer, tables,
 };
 use cedge_tasks::Group;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
@@ -70,6 +72,7 @@ pub(crate) struct Caches {
     pub(crate) pods: Cache,
     pub(crate) config_maps: Cache,
     pub(crate) secrets: Cache,
+    pub(crate) services: Cache,
 }
 
 /// How a hub treats its nodes.
@@ -91,6 +94,7 @@ pub(crate) struct Nodes {
     tasks: Group,
     pub(crate) caches: Caches,
     settings: Settings,
+    address: services::ApiAddress,
     map: Arc<Mutex<BTreeMap<String, NodeState>>>,
 }
 
@@ -106,6 +110,7 @@ impl Nodes {
             pods: informers.of::<Pod>(),
             config_maps: informers.of::<ConfigMap>(),
             secrets: informers.of::<Secret>(),
+            services: informers.of::<Service>(),
         };
         caches.pods.index(BY_NODE, |object| {
             let pod: Option<NodeOf> = object.decode().ok();
@@ -117,6 +122,7 @@ impl Nodes {
             tasks,
             caches,
             settings,
+            address: services::ApiAddress::default(),
             map: Arc::default(),
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    DownwardAPIVolumeFile, KeyToPath, ServiceAccountTokenProjection, Volume, VolumeProjection,
+};
 
 use super::Maker;
 use super::atomic::{File, Files};
@@ -11,6 +13,8 @@ use crate::fields;
 use crate::objects::{Content, Error, Kind};
 
 const MODE: i32 = 0o644;
+/// How long a token lasts whose pod does not say.
+const DEFAULT_SECONDS: i64 = 3600;
 
 impl Maker<'_> {
     /// The files of a volume; `None` if it is of another kind.
@@ -63,12 +67,38 @@ impl Maker<'_> {
         if let Some(downward) = &source.downward_api {
             return self.downward(downward.items.as_deref().unwrap_or_default(), mode);
         }
-        // Kubernetes adds this volume to every pod by itself. A token of it cannot be had offline, and the pod never
-        // asked for it: it gets the rest of the volume.
-        if source.service_account_token.is_some() && volume.starts_with("kube-api-access-") {
-            return Ok(Files::new());
+        if let Some(token) = &source.service_account_token {
+            return self.token(token, volume, mode);
         }
-        Err("a projection of this kind is not supported on this node: only configMap, secret, downwardAPI".into())
+        Err("a projection of this kind is not supported on this node: only configMap, secret, downwardAPI, serviceAccountToken".into())
+    }
+
+    fn token(
+        &self,
+        source: &ServiceAccountTokenProjection,
+        volume: &str,
+        mode: Option<i32>,
+    ) -> Result<Files, String> {
+        let metadata = &self.pod.metadata;
+        let whose = (
+            metadata.namespace.as_deref().unwrap_or("default"),
+            metadata.uid.as_deref().unwrap_or_default(),
+        );
+        let seconds = source.expiration_seconds.unwrap_or(DEFAULT_SECONDS);
+        let audience = source.audience.as_deref().unwrap_or_default();
+        let found = self.objects.token(whose, seconds, audience);
+        match found.map_err(|e| e.to_string())? {
+            Some(token) => {
+                let file = File::new(token.into_bytes(), mode.unwrap_or(MODE));
+                Ok(Files::from([(safe(&source.path)?, file)]))
+            }
+            // Kubernetes adds this volume to every pod by itself. The pod never asked for it: it begins with the rest, and
+            // the token appears once it can be had.
+            None if volume.starts_with("kube-api-access-") => Ok(Files::new()),
+            None => Err(format!(
+                "failed to fetch token: no token for audience {audience:?} has come from the cluster yet"
+            )),
+        }
     }
 
     fn content(

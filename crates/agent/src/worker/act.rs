@@ -82,7 +82,9 @@ impl Worker {
             .create_container(&self.uid, config)
             .await?;
         self.say(Some(name), false, "Created", "Container created".into());
-        for mount in container.volume_mounts.iter().flatten() {
+        // Nobody asked for the token that every pod gets.
+        let asked = container.volume_mounts.iter().flatten();
+        for mount in asked.filter(|m| !m.name.starts_with("kube-api-access-")) {
             if let Some(place) = self.node.runtime.misplaced(&id, mount.mount_path.as_ref()) {
                 let text = format!(
                     "volume {:?} cannot be mounted at {} without the right to mount; it is at {} (see the environment variable CEDGE_VOLUME_… of its name)",

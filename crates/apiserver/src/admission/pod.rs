@@ -1,7 +1,5 @@
 //! What a new pod gets: limits, service account, priority, runtime class, tolerations.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -11,65 +9,15 @@ use crate::status::Result;
 
 /// How long a pod may stay on a node that is not ready or cut off, unless it says otherwise.
 const TOLERATION_SECONDS: i64 = 300;
-/// A new namespace's default account is made a moment after it; a new pod waits for it as long as in Kubernetes.
-const ACCOUNT_WAIT: Duration = Duration::from_millis(150);
-const ACCOUNT_ATTEMPTS: usize = 10;
-
 pub(super) async fn on_create(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
     super::limit_range::complete(api, pod).await?;
     // A mirror pod is what its node runs anyway.
     if !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
-        service_account(api, call, pod).await?;
+        super::service_account::on_create(api, call, pod).await?;
     }
     super::priority::on_create(api, call, pod).await?;
     tolerations(pod);
     runtime_class(api, call, pod).await
-}
-
-async fn service_account(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
-    let spec = meta::fields(pod, "spec");
-    let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut name = text(spec.get("serviceAccountName"));
-    if name.is_empty() {
-        name = text(spec.get("serviceAccount"));
-    }
-    if name.is_empty() {
-        name = "default".into();
-    }
-    spec.insert("serviceAccountName".into(), json!(name));
-    spec.insert("serviceAccount".into(), json!(name));
-    if !api.config.require_service_accounts {
-        return Ok(());
-    }
-    let path = format!("{}/{name}", meta::namespace(pod));
-    let attempts = if name == "default" {
-        ACCOUNT_ATTEMPTS
-    } else {
-        1
-    };
-    for attempt in 1..=attempts {
-        if let Some(account) = api.read("", "serviceaccounts", &path).await? {
-            pull_secrets(pod, &account);
-            return Ok(());
-        }
-        if attempt < attempts {
-            tokio::time::sleep(ACCOUNT_WAIT).await;
-        }
-    }
-    let why =
-        format!("error looking up service account {path}: serviceaccount \"{name}\" not found");
-    Err(super::forbidden_new(call, pod, why))
-}
-
-fn pull_secrets(pod: &mut Value, account: &Value) {
-    let spec = meta::fields(pod, "spec");
-    let has = |v: Option<&Value>| v.and_then(Value::as_array).is_some_and(|a| !a.is_empty());
-    if !has(spec.get("imagePullSecrets")) && has(account.get("imagePullSecrets")) {
-        spec.insert(
-            "imagePullSecrets".into(),
-            account["imagePullSecrets"].clone(),
-        );
-    }
 }
 
 async fn runtime_class(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {

@@ -15,6 +15,8 @@ use crate::status::{About, Error, Result};
 const SECONDS_MIN: i64 = 600;
 const SECONDS_MAX: i64 = 1 << 32;
 const SECONDS_DEFAULT: i64 = 3600;
+/// How long the token that every pod gets is really good, as in Kubernetes: clients that read it once go on for a year.
+const EXTENDED: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
@@ -37,14 +39,17 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     };
     let bindings = bindings(api, call, &request["spec"]["boundObjectRef"]).await?;
     let lifetime = SignedDuration::from_secs(seconds);
+    let for_us = audiences.iter().any(|a| a == api.config.tokens.issuer());
+    let of_pod = bindings.iter().any(|b| b.kind == "pod");
+    let extended = seconds == crate::admission::WARN_SECONDS && of_pod && for_us;
     let token = api.config.tokens.sign(
         &TokenRequest {
             namespace: call.request.namespace.clone(),
             name: call.request.name.clone(),
             uid: meta::uid(&account).to_owned(),
             audiences: audiences.clone(),
-            lifetime: Some(lifetime),
-            warn_after: None,
+            lifetime: Some(if extended { EXTENDED } else { lifetime }),
+            warn_after: extended.then_some(lifetime),
             bindings,
         },
         call.now,

@@ -213,14 +213,20 @@ pub(crate) fn drop_duplicate_owners(call: &Call, object: &mut Value) {
 }
 
 fn generate_name(object: &mut Value) {
-    let mut rng = rand::rng();
     let base: String = meta::text(object, "generateName")
         .chars()
         .take(GENERATED_MAX - 5)
         .collect();
-    let signs = (0..5).map(|_| char::from(SIGNS[rng.random_range(0..SIGNS.len())]));
-    let name: String = base.chars().chain(signs).collect();
+    let name = format!("{base}{}", random_signs());
     meta::set(object, "name", name);
+}
+
+/// The five signs at the end of generated names.
+pub(crate) fn random_signs() -> String {
+    let mut rng = rand::rng();
+    (0..5)
+        .map(|_| char::from(SIGNS[rng.random_range(0..SIGNS.len())]))
+        .collect()
 }
 
 /// A random UUID.

@@ -2,44 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cedge_informer::Object;
 use cedge_link::{TableError, Writer};
 use serde_json::Value;
 
-use super::kept::{self, Kept, Missing};
-use super::{Caches, NodeState};
+use super::kept::{self, Missing};
+use super::{Caches, NodeState, Nodes, services, tokens};
 
 /// Makes the node's tables say what the API says. A pod that the API no longer has gets a tombstone; one that the API
-/// lost stays (I3).
+/// lost stays (I3). Tells when to come again: tokens do not last.
 ///
 /// # Errors
 /// The disk. What was done stays.
 pub(super) async fn hand_over(
-    caches: &Caches,
-    kept: &Kept,
+    nodes: &Nodes,
     node: &NodeState,
     pods: &[Arc<Object>],
-) -> Result<(), TableError> {
+) -> Result<Option<Duration>, TableError> {
+    let (caches, kept) = (&nodes.caches, &nodes.settings.kept);
+    let mut accounts: Vec<tokens::Wanted> = Vec::new();
+    let mut neighbours: BTreeSet<String> = BTreeSet::new();
     let mut wanted: BTreeMap<String, Bytes> = BTreeMap::new();
     let mut needed: BTreeSet<String> = BTreeSet::new();
     for pod in pods {
         let key = format!("{}/{}/{}", pod.namespace(), pod.name(), pod.uid());
         if let Ok(value) = pod.value() {
             refer(&value, pod.namespace(), &mut needed);
+            tokens::of_pod(&value, &mut accounts);
+            services::of_pod(&value, pod.namespace(), &mut neighbours);
             wanted.insert(key, trimmed(value));
         }
     }
     let missing = Missing {
         pods: keys(&node.tables.pods, |key| wanted.contains_key(key)),
-        objects: keys(&node.tables.objects, |key| in_api(caches, key).is_some()),
+        objects: keys(&node.tables.objects, |key| {
+            is_made_here(key) || in_api(caches, key).is_some()
+        }),
     };
     let gone = kept.of(&node.id, missing)?;
     for (key, value) in kept::still_kept(caches, node, &gone.pods)? {
         if let Ok(pod) = serde_json::from_slice::<Value>(&value) {
             let namespace = key.split('/').next().unwrap_or_default();
             refer(&pod, namespace, &mut needed);
+            tokens::of_pod(&pod, &mut accounts);
+            services::of_pod(&pod, namespace, &mut neighbours);
         }
         wanted.insert(key, value);
     }
@@ -51,6 +60,18 @@ pub(super) async fn hand_over(
         };
         objects.extend(value.map(|value| (key, value)));
     }
+    if !wanted.is_empty() {
+        services::add(
+            &nodes.client,
+            &nodes.address,
+            caches,
+            neighbours,
+            &mut objects,
+        )
+        .await;
+    }
+    let table = &node.tables.objects;
+    let again = tokens::add(&nodes.client, table, accounts, &mut objects).await?;
     // What a pod needs comes before it, and goes after it.
     put_all(&node.tables.objects, &objects).await?;
     put_all(&node.tables.pods, &wanted).await?;
@@ -68,7 +89,13 @@ pub(super) async fn hand_over(
             .filter(|key| objects.contains_key(key))
             .collect(),
     };
-    kept.settle(&node.id, still)
+    kept.settle(&node.id, still)?;
+    Ok(again)
+}
+
+/// Whether a key's value is no object of the API.
+fn is_made_here(key: &str) -> bool {
+    key == services::API || key.starts_with(services::FOLDER) || key.starts_with(tokens::FOLDER)
 }
 
 /// The keys of a table that has values for them, without those that are known elsewhere.

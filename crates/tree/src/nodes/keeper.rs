@@ -102,7 +102,8 @@ fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
             due.add(Due::PodStatus(lost::line_of(change.object())));
         }
     });
-    for cache in [&nodes.caches.config_maps, &nodes.caches.secrets] {
+    let caches = &nodes.caches;
+    for cache in [&caches.config_maps, &caches.secrets, &caches.services] {
         let due = queue.clone();
         cache.subscribe(move |_| due.add(Due::Handover));
     }
@@ -112,11 +113,13 @@ async fn settle(nodes: &Nodes, node: &NodeState, due: Due) -> Result<Next, api_w
     match due {
         Due::Handover => {
             let caches = &nodes.caches;
-            for cache in [&caches.pods, &caches.config_maps, &caches.secrets] {
+            let needed = [&caches.pods, &caches.config_maps, &caches.secrets];
+            for cache in needed.into_iter().chain([&caches.services]) {
                 cache.synced().await;
             }
             let pods = caches.pods.by_index(BY_NODE, &node.name);
-            handover::hand_over(caches, &nodes.settings.kept, node, &pods).await?;
+            let again = Box::pin(handover::hand_over(nodes, node, &pods)).await?;
+            return Ok(again.map_or(Next::OnChange, Next::After));
         }
         Due::Node => api_writes::node(nodes, node).await?,
         Due::PodStatus(key) => {
