@@ -189,6 +189,12 @@ impl Site {
         command
     }
 
+    /// The process that was started last.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Whether the process that was started last still runs.
     ///
     /// # Panics

@@ -72,6 +72,11 @@ pub(crate) fn run() -> Result<()> {
         "--nocapture",
     ];
     step("e2e", Command::new("cargo").args(e2e).env("CEDGE_E2E", "1"))?;
+    let hard = ["test", "-p", "cedge-robustness", "--", "--nocapture"];
+    step(
+        "hard times",
+        Command::new("cargo").args(hard).env("CEDGE_E2E", "1"),
+    )?;
     beside_the_real_one()
 }
 

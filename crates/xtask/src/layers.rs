@@ -45,7 +45,15 @@ const LEVELS: &[(&str, &[&str])] = &[
     ("programs", &["cedge"]),
     (
         "proof",
-        &["testkit", "sim", "e2e", "side-by-side", "benches", "xtask"],
+        &[
+            "testkit",
+            "sim",
+            "e2e",
+            "side-by-side",
+            "robustness",
+            "benches",
+            "xtask",
+        ],
     ),
 ];
 
@@ -55,6 +63,11 @@ const WITHIN: &[(&str, &str, &str)] = &[
         "side-by-side",
         "e2e",
         "our server is started as the end-to-end tests start it",
+    ),
+    (
+        "robustness",
+        "e2e",
+        "our server is started, and killed, as the end-to-end tests do it",
     ),
     (
         "merge",
