@@ -7,7 +7,7 @@ use cedge_apiserver::ApiServer;
 use cedge_pki::Authority;
 use cedge_tasks::{Group, OnError};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 
@@ -55,6 +55,12 @@ fn node(config: &Server) -> Node {
 
 async fn token(config: &Server, client: &Client, pin: cedge_pki::Pin) -> anyhow::Result<String> {
     if config.runs(Module::Tree) {
+        // The tree makes it when it starts, beside this.
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        await_condition(namespaces, SYSTEM_NAMESPACE, |n: Option<&Namespace>| {
+            n.is_some()
+        })
+        .await?;
         let grant = local_grant(config, config.hub_listen.port());
         return Ok(cedge_tree::token::create(client, pin, &grant)
             .await?
