@@ -84,7 +84,7 @@ fn until_signal() -> Shutdown {
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
     // Whoever asked the API tells of its failure, in words of its own.
-    let usual = || EnvFilter::new("info,kube_client::client::builder=off");
+    let usual = || EnvFilter::new("info,kube_client::client::builder=off,yamux=error");
     let filter = EnvFilter::try_from_env("CEDGE_LOG").unwrap_or_else(|_| usual());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

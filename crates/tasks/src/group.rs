@@ -70,6 +70,8 @@ impl Group {
                 let run = AssertUnwindSafe(make()).catch_unwind();
                 match shutdown.or(run).await {
                     None | Some(Ok(Ok(()))) => return,
+                    // What it needs may have ended before it.
+                    Some(Ok(Err(_))) if shutdown.is_asked() => return,
                     Some(Ok(Err(e))) => {
                         tracing::warn!(task = name, error = format!("{e:#}"), "task failed");
                     }
