@@ -21,6 +21,7 @@ pub(crate) use notice::{Notice, write_notices};
 pub(crate) use quota::Tills;
 pub(crate) use service::Addresses;
 pub(crate) use service_account::WARN_SECONDS;
+pub(crate) use webhooks::{client, post};
 
 use cedge_policy::Operation;
 use serde_json::{Map, Value, json};

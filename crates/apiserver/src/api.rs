@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cedge_pki::LiveCredential;
 use cedge_store::{CommitError, Durability, Expect, Key, Txn, Write};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -31,6 +32,12 @@ pub(crate) struct Api {
     pub(crate) documents: Arc<crate::documents::Documents>,
     /// The webhooks and policies that there are.
     pub(crate) hooks: Arc<crate::admission::Hooks>,
+    /// How requests share the server.
+    pub(crate) fairness: Arc<crate::fairness::Fairness>,
+    /// The audit log, if there is one.
+    pub(crate) audit: Option<Arc<crate::audit::Audit>>,
+    /// Who answers what this server does not.
+    pub(crate) extensions: Arc<crate::extension::Routes>,
     /// The way to servers that users name.
     pub(crate) outbound: Arc<crate::outbound::Outbound>,
     /// Bounds how many webhooks are asked at once.
@@ -158,20 +165,10 @@ impl Api {
         }
     }
 
-    /// Makes an object of one version one of another, of the same kind.
-    #[expect(
-        clippy::unused_async,
-        reason = "conversion by a webhook is to be awaited"
-    )]
-    pub(crate) async fn convert(
-        &self,
-        from: &Resource,
-        to: &Resource,
-        object: &mut Value,
-    ) -> Result<()> {
-        from.make_stored(object);
-        to.read_stored(object);
-        Ok(())
+    /// What this server shows to extension API servers.
+    pub(crate) fn front_proxy(&self) -> Option<Arc<LiveCredential>> {
+        let front = self.config.front_proxy.as_ref();
+        front.map(crate::extension::FrontProxy::credential)
     }
 
     /// Leaves a notice to be written; when too many wait, it is dropped.

@@ -49,6 +49,7 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
     }
     roles(api).await?;
     own_kinds(api).await?;
+    crate::extension::publish(api).await?;
     ensure(api, ("", "v1", "services"), service(api)).await?;
     if let Some(address) = api.config.advertised {
         endpoints(api, address).await?;

@@ -1,6 +1,5 @@
 //! One request for objects, with all that its handlers ask about.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::audit::Record;
 use crate::decode;
 use crate::negotiate::{self, Accepted, BodyForm};
 use crate::query::{FieldValidation, Query, WriteOptions};
@@ -28,8 +28,8 @@ pub(crate) struct Call {
     pub(crate) now: Timestamp,
     /// Sent as `Warning` headers.
     pub(crate) warnings: Mutex<Vec<String>>,
-    /// What the audit log shall say of it.
-    pub(crate) annotations: Mutex<BTreeMap<String, String>>,
+    /// What the audit log says of it.
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 // === impl Call ===
@@ -55,7 +55,7 @@ impl Call {
             accepted: Accepted::default(),
             now,
             warnings: Mutex::default(),
-            annotations: Mutex::default(),
+            record: None,
         }
     }
 
@@ -89,9 +89,9 @@ impl Call {
 
     /// Notes something for the audit log; what was noted first stays.
     pub(crate) fn annotate(&self, key: String, value: String) {
-        let annotations = self.annotations.lock();
-        let mut annotations = annotations.unwrap_or_else(PoisonError::into_inner);
-        annotations.entry(key).or_insert(value);
+        if let Some(record) = &self.record {
+            record.annotate(key, value);
+        }
     }
 
     /// The object in the body, in the version of the request: of the right kind, with fields of the right types, and

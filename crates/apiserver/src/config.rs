@@ -9,7 +9,11 @@ use cedge_pki::{Identity, LiveCredential, ServiceAccountTokens};
 use cedge_store::Store;
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
+
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::audit::AuditConfig;
+use crate::extension::FrontProxy;
 
 /// The registry that `/metrics` shows; other modules put theirs in as well.
 pub type SharedRegistry = Arc<Mutex<Registry>>;
@@ -80,6 +84,10 @@ pub struct Config {
     pub node_connector: Arc<dyn NodeConnector>,
     /// What this server shows to the ports of nodes that it has no other way to. Without it those are not dialled.
     pub node_credential: Option<Arc<LiveCredential>>,
+    /// What extension API servers know this server by. Without it they are asked without a certificate.
+    pub front_proxy: Option<FrontProxy>,
+    /// The audit log. Default none.
+    pub audit: Option<AuditConfig>,
     /// Kinds that no controller acts on: an Event on each new object says so.
     pub unattended: Vec<GroupResource>,
     /// Whether a pod needs an account that exists. Default yes, as in Kubernetes; no where nothing makes accounts.
@@ -108,6 +116,8 @@ impl Config {
             static_tokens: Vec::new(),
             node_connector: Arc::new(NoNodes),
             node_credential: None,
+            front_proxy: None,
+            audit: None,
             unattended: unattended(),
             require_service_accounts: true,
             service_network: (Ipv4Addr::new(10, 43, 0, 0), 16),

@@ -1,9 +1,11 @@
 //! CustomResourceDefinitions: what they define is served a moment after they are written.
 
 mod controller;
+mod conversion;
 mod version;
 
 pub(crate) use controller::run;
+pub(crate) use conversion::Conversion;
 pub(crate) use version::CustomVersion;
 
 use cedge_crd::CustomKind;

@@ -54,6 +54,13 @@ impl Documents {
             return Ok(paths());
         }
         api.cache.fresh().await?;
+        let behind = path.strip_prefix("/openapi/v3");
+        if let Some(route) = behind.and_then(|path| api.extensions.find(path)) {
+            let document = crate::extension::openapi(api, &route).await;
+            let document = document.ok_or(Error::NoSuchPath)?;
+            let encoding = crate::negotiate::Encoding::Json;
+            return Ok(respond::value(StatusCode::OK, encoding, &document));
+        }
         let documents = self.of(api).await?;
         let header = |name: HeaderName| -> Option<String> {
             let values = parts.headers.get_all(name);
@@ -117,7 +124,8 @@ fn make(api: &Api) -> Result<Arc<cedge_discovery::Documents>> {
         .map(|a| a.to_string())
         .unwrap_or_default();
     let catalog = Catalog::new(custom(api)?);
-    Ok(Arc::new(cedge_discovery::Documents::new(catalog, address)))
+    let documents = cedge_discovery::Documents::new(catalog, address);
+    Ok(Arc::new(documents.with(api.extensions.remotes())))
 }
 
 /// Looks after documents until they are replaced or nobody uses them.

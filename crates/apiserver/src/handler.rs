@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use cedge_pki::Identity;
 use futures::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -11,6 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use crate::api::Api;
+use crate::audit::{Audited, Stage};
 use crate::authz::Attributes;
 use crate::call::Call;
 use crate::limits::{BODY_MAX, REQUEST_TIME_MAX};
@@ -21,7 +23,7 @@ use crate::request::{ResourceRequest, Target, Verb};
 use crate::resource::{Resource, Served};
 use crate::respond::{self, Body};
 use crate::status::{About, Error, Result};
-use crate::{authn, impersonate, paths, subresource, verbs};
+use crate::{authn, extension, impersonate, paths, subresource, verbs};
 
 /// Answers a request, whatever happens.
 pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Body> {
@@ -37,10 +39,18 @@ pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Bo
     };
     let streams = matches!(&target, Target::Resource(r) if is_stream(r, &query));
     let gauge = Gauge::up(&api.metrics.in_flight);
-    let answer = AssertUnwindSafe(answer(&api, parts, body, query, target)).catch_unwind();
-    let response = match answer.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => respond::error(&error, encoding),
+    let audited = Audited::new(&parts);
+    let asked = Asked {
+        parts,
+        body,
+        query,
+        target,
+        encoding,
+    };
+    let answer = AssertUnwindSafe(answer(&api, asked, &audited)).catch_unwind();
+    let (response, stage) = match answer.await {
+        Ok(response) if streams => (response, Stage::ResponseStarted),
+        Ok(response) => (response, Stage::ResponseComplete),
         Err(_) => {
             tracing::error!(
                 verb = route.verb,
@@ -49,9 +59,10 @@ pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Bo
             );
             let error =
                 Error::internal("this request causes apiserver to panic, look in log for details");
-            respond::error(&error, encoding)
+            (respond::error(&error, encoding), Stage::Panic)
         }
     };
+    let response = audited.end(response, stage).await;
     drop(gauge);
     let took = started.elapsed();
     api.metrics.answered(
@@ -71,15 +82,82 @@ pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Bo
     response
 }
 
-async fn answer(
-    api: &Arc<Api>,
+/// A request, read as far as its head says.
+struct Asked {
     parts: Parts,
     body: Body,
     query: Query,
     target: Target,
+    encoding: Encoding,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// What is to be done to what, for whoever judges that.
+    fn attributes(&self) -> Attributes {
+        match &self.target {
+            Target::Resource(request) => Attributes::of(request),
+            Target::Path => {
+                let verb = self.parts.method.as_str().to_lowercase();
+                Attributes::path(&verb, self.parts.uri.path())
+            }
+        }
+    }
+}
+
+/// Finds out who asks, and lets them wait for their turn if others are before them.
+async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Body> {
+    let encoding = asked.encoding;
+    let who = authn::authenticate(api, &asked.parts).and_then(|caller| {
+        let headers = &asked.parts.headers;
+        let identity = impersonate::become_who_is_asked(api, headers, caller.clone())?;
+        Ok((caller, identity))
+    });
+    let (caller, identity) = match who {
+        Ok(who) => who,
+        Err(error) => return respond::error(&error, encoding),
+    };
+    let in_process = asked.parts.extensions.get::<authn::InProcess>().is_some();
+    let place = if in_process && api.audit.is_none() {
+        None
+    } else {
+        let attributes = asked.attributes();
+        audited.begin(api, &caller, &identity, &attributes, &asked.parts);
+        let place = (!in_process).then(|| api.fairness.place(&identity, &attributes));
+        place.flatten()
+    };
+    let _seat = match &place {
+        None => None,
+        Some(place) => match api.fairness.enter(place).await {
+            Ok(seat) => Some(seat),
+            Err(sent_away) => return *sent_away,
+        },
+    };
+    let done = decide(api, identity, asked, audited).await;
+    let mut response = done.unwrap_or_else(|error| respond::error(&error, encoding));
+    if let Some(place) = &place {
+        place.mark(&mut response);
+    }
+    response
+}
+
+async fn decide(
+    api: &Arc<Api>,
+    identity: Identity,
+    asked: Asked,
+    audited: &Audited,
 ) -> Result<Response<Body>> {
-    let identity = authn::authenticate(api, &parts)?;
-    let identity = impersonate::become_who_is_asked(api, &parts.headers, identity)?;
+    if let Some(route) = api.extensions.find(asked.parts.uri.path()) {
+        return behind(api, &identity, &route, asked).await;
+    }
+    let Asked {
+        parts,
+        body,
+        query,
+        target,
+        ..
+    } = asked;
     let request = match target {
         Target::Path => return paths::serve(api, &identity, &parts, &query).await,
         Target::Resource(request) => request,
@@ -107,7 +185,7 @@ async fn answer(
         headers,
         now: api.now(),
         warnings: Mutex::default(),
-        annotations: Mutex::default(),
+        record: audited.record(),
     };
     if let Some(warning) = call.resource.deprecation() {
         call.warn(warning);
@@ -121,6 +199,7 @@ async fn answer(
     };
     let work = async {
         let body = read(body, &parts.method).await?;
+        audited.request(&body);
         dispatch(api, &call, &body).await
     };
     let late = |_| Error::Timeout("request did not complete within the allotted timeout".into());
@@ -136,6 +215,26 @@ async fn answer(
         .unwrap_or_else(PoisonError::into_inner);
     respond::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// A request that another server answers: whether it may be made is decided here as well.
+async fn behind(
+    api: &Arc<Api>,
+    identity: &Identity,
+    route: &extension::Route,
+    asked: Asked,
+) -> Result<Response<Body>> {
+    if identity.user == cedge_pki::identity::ANONYMOUS {
+        return Err(Error::Unauthorized);
+    }
+    api.authorizer.check(identity, &asked.attributes())?;
+    let streams = matches!(&asked.target, Target::Resource(r) if r.verb == Verb::Watch);
+    let _permit = match asked.parts.extensions.get::<authn::InProcess>() {
+        None if !streams => Some(api.limits.enter(&identity.user).await?),
+        _ => None,
+    };
+    let (parts, body) = (asked.parts, asked.body);
+    Box::pin(extension::serve(api, identity, route, parts, body)).await
 }
 
 /// Requests that may last as long as their client likes.
@@ -222,7 +321,7 @@ fn accepted(
 }
 
 /// Reads a body, up to what a body may have.
-async fn read(mut body: Body, method: &Method) -> Result<Bytes> {
+pub(crate) async fn read(mut body: Body, method: &Method) -> Result<Bytes> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(Bytes::new());
     }

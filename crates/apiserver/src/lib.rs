@@ -11,6 +11,7 @@
 mod admission;
 mod aggregation;
 mod api;
+mod audit;
 mod authn;
 mod authz;
 mod bootstrap;
@@ -22,6 +23,8 @@ mod crds;
 mod decode;
 mod documents;
 mod expiry;
+mod extension;
+mod fairness;
 mod handler;
 mod impersonate;
 mod limits;
@@ -47,12 +50,14 @@ mod stored;
 mod subresource;
 mod verbs;
 
+pub use audit::{AuditConfig, AuditPolicy, PolicyError};
 pub use authn::InProcess;
 pub use cedge_pki::Identity;
 pub use config::{
     ByteStream, Config, ConnectError, GroupResource, NoNodes, NodeConnector, SharedRegistry,
     StaticToken, unattended,
 };
+pub use extension::FrontProxy;
 pub use paths::GIT_VERSION;
 pub use respond::{Body, BoxError};
 pub use server::{ApiServer, StartError};

@@ -19,6 +19,7 @@ use cedge_pki::LiveCredential;
 use cedge_pki::outside::{self, Trust};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -105,6 +106,20 @@ impl Outbound {
         let sender = self.dial(api, peer, &place).await?;
         let answer = self.over(sender, &place, request.map(full)).await;
         answer.map_err(|e| CallError::Http(in_words(&e)))
+    }
+
+    /// Sends a request whose body comes bit by bit, over a connection of its own. What is upgraded stays possible.
+    pub(crate) async fn stream(
+        self: &Arc<Self>,
+        api: &Api,
+        peer: &Peer,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, impl Send + 'static), CallError> {
+        let place = self.place(api, peer).await?;
+        let mut sender = self.dial(api, peer, &place).await?;
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|e| CallError::Http(in_words(&e)))?;
+        Ok((answer, sender))
     }
 
     async fn over(

@@ -55,7 +55,7 @@ pub(crate) async fn serve(
         "/metrics" => Ok(respond::bytes(
             StatusCode::OK,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            api.metrics.text(&api.cache),
+            metrics(api),
         )),
         "/openid/v1/jwks" => Ok(respond::value(
             StatusCode::OK,
@@ -73,6 +73,12 @@ pub(crate) async fn serve(
         }
         _ => api.documents.serve(api, parts, trimmed).await,
     }
+}
+
+/// Some gauges are set only when somebody looks.
+fn metrics(api: &Api) -> String {
+    api.fairness.measure();
+    api.metrics.text(&api.cache)
 }
 
 /// The name under which a path is counted.

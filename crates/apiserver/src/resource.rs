@@ -7,7 +7,7 @@ use cedge_schema::{TypeRef, Types, check_types, unknown_fields};
 use serde_json::Value;
 
 use crate::cache::KindCache;
-use crate::crds::CustomVersion;
+use crate::crds::{Conversion, CustomVersion};
 use crate::prune::prune;
 use crate::status::{About, Cause};
 
@@ -287,7 +287,23 @@ impl Resource {
     pub(crate) fn bytes_are_ours(&self) -> bool {
         match &self.definition {
             Definition::BuiltIn(kind) => std::ptr::eq(kind.storage(), *kind),
-            Definition::Custom(_) => true,
+            Definition::Custom(custom) => custom.conversion().is_none(),
+        }
+    }
+
+    /// The webhook that makes objects of one version ones of another.
+    pub(crate) fn conversion(&self) -> Option<&Conversion> {
+        match &self.definition {
+            Definition::BuiltIn(_) => None,
+            Definition::Custom(custom) => custom.conversion(),
+        }
+    }
+
+    /// The version in which objects of a custom resource are stored.
+    pub(crate) fn storage_api_version(&self) -> String {
+        match &self.definition {
+            Definition::BuiltIn(kind) => api_version(kind.group, kind.storage().version),
+            Definition::Custom(custom) => custom.storage_api_version(),
         }
     }
 

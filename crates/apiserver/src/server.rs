@@ -1,6 +1,6 @@
 //! Starts the parts, and hands out what others use.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use cedge_pki::Identity;
@@ -12,16 +12,19 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::admission::{Addresses, Hooks, write_notices};
 use crate::api::Api;
+use crate::audit::Audit;
 use crate::authz::Authorizer;
 use crate::cache::{Cache, Event, KindCache, Listener, Object};
 use crate::config::Config;
 use crate::documents::Documents;
+use crate::extension::Routes;
+use crate::fairness::Fairness;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::status::Error;
-use crate::{aggregation, bootstrap, cache, crds, expiry, statuses};
+use crate::{aggregation, bootstrap, cache, crds, expiry, extension, statuses};
 
 /// Notices that wait to be written; more are dropped.
 const NOTICES_MAX: usize = 256;
@@ -60,17 +63,30 @@ impl ApiServer {
         let authorizer = Arc::new(Authorizer::default());
         let documents = Arc::new(Documents::default());
         let hooks = Arc::new(Hooks::default());
+        let extensions = Arc::new(Routes::default());
+        let fairness = Arc::new(Fairness::default());
         let listener = Arc::new(Changes {
             cache: cache.clone(),
             registry: registry.clone(),
             authorizer: authorizer.clone(),
             documents: documents.clone(),
             hooks: hooks.clone(),
+            extensions: extensions.clone(),
+            fairness: fairness.clone(),
         });
         cache::load(&cache, &*listener).map_err(StartError::Read)?;
         authorizer.loaded();
         let (notices, queue) = mpsc::channel(NOTICES_MAX);
         let metrics = Metrics::new(config.metrics.clone());
+        let tasks = Group::new(shutdown);
+        let audit = start_audit(&config, &tasks);
+        {
+            let mut registry = config
+                .metrics
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            fairness.register(&mut registry);
+        }
         let (network, prefix) = config.service_network;
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),
@@ -78,9 +94,12 @@ impl ApiServer {
             limits: Limits::new(config.requests_per_user),
             documents,
             hooks,
+            extensions,
+            fairness,
+            audit,
             outbound: Arc::default(),
             turns: Semaphore::new(ASKED_MAX),
-            tasks: Group::new(shutdown),
+            tasks,
             ready: Readiness::default(),
             notices,
             cache,
@@ -108,6 +127,11 @@ impl ApiServer {
         api.tasks
             .supervise("apiserver/statuses", OnError::Restart, move || {
                 statuses::run(kept.clone())
+            });
+        let extended = api.clone();
+        api.tasks
+            .supervise("apiserver/extensions", OnError::Restart, move || {
+                extension::run(extended.clone())
             });
         bootstrap::bootstrap(&api)
             .await
@@ -159,6 +183,18 @@ impl ApiServer {
     }
 }
 
+/// Starts the audit log, if one is wanted.
+fn start_audit(config: &Config, tasks: &Group) -> Option<Arc<Audit>> {
+    let wanted = config.audit.as_ref()?;
+    let mut registry = config
+        .metrics
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (audit, writing) = Audit::new(wanted, &mut registry);
+    tasks.spawn("apiserver/audit", writing);
+    Some(audit)
+}
+
 /// Follows the store; when it cannot, the server would show old states only, so this is tried for as long as it lives.
 fn spawn_feed(api: &Arc<Api>, listener: Arc<Changes>) {
     let cache = api.cache.clone();
@@ -176,6 +212,8 @@ struct Changes {
     authorizer: Arc<Authorizer>,
     documents: Arc<Documents>,
     hooks: Arc<Hooks>,
+    extensions: Arc<Routes>,
+    fairness: Arc<Fairness>,
 }
 
 /// What is derived from a kind's objects.
@@ -185,6 +223,10 @@ enum Derived {
     Rights(&'static str),
     /// Who is asked for admission.
     Admission,
+    /// Who answers a group.
+    Extension,
+    /// How requests share the server.
+    Fairness,
     Nothing,
 }
 
@@ -200,6 +242,9 @@ impl Changes {
             }
             "rbac.authorization.k8s.io/roles" => Derived::Rights("Role"),
             "rbac.authorization.k8s.io/rolebindings" => Derived::Rights("RoleBinding"),
+            "flowcontrol.apiserver.k8s.io/flowschemas"
+            | "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations" => Derived::Fairness,
+            "apiregistration.k8s.io/apiservices" => Derived::Extension,
             name if name.starts_with("admissionregistration.k8s.io/") => Derived::Admission,
             _ => Derived::Nothing,
         }
@@ -234,6 +279,16 @@ impl Listener for Changes {
                     self.hooks.changed(kind.name(), &object, false);
                 }
             }
+            Derived::Extension => {
+                if let Some(object) = Self::decoded(object) {
+                    self.extensions.changed(&object, false);
+                }
+            }
+            Derived::Fairness => {
+                if let Some(object) = Self::decoded(object) {
+                    self.fairness.changed(kind.name(), &object, false);
+                }
+            }
         }
     }
 
@@ -254,6 +309,20 @@ impl Listener for Changes {
             Derived::Admission => {
                 if let Some(object) = Self::decoded(&event.object) {
                     self.hooks.changed(kind.name(), &object, event.deleted);
+                }
+            }
+            Derived::Fairness => {
+                if let Some(object) = Self::decoded(&event.object) {
+                    self.fairness.changed(kind.name(), &object, event.deleted);
+                }
+            }
+            Derived::Extension => {
+                if let Some(object) = Self::decoded(&event.object) {
+                    let before = self.extensions.all().len();
+                    self.extensions.changed(&object, event.deleted);
+                    if before + self.extensions.all().len() > 0 {
+                        self.documents.forget();
+                    }
                 }
             }
         }

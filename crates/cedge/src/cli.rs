@@ -181,6 +181,8 @@ pub(crate) struct ServerArgs {
     /// ClusterRole of callers from above, until somebody here binds another [default: cluster-admin].
     #[arg(long, value_name = "ROLE")]
     pub(crate) parent_role: Option<String>,
+    #[command(flatten)]
+    pub(crate) audit: crate::config::AuditKeys,
 }
 
 #[derive(Debug, Args)]

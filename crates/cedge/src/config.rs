@@ -1,5 +1,9 @@
 //! The configuration of a server: one file, flags win, checked as a whole before any port opens.
 
+mod audit;
+
+pub(crate) use audit::AuditKeys;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cedge_api::ClusterName;
+use cedge_apiserver::AuditConfig;
 use serde::Deserialize;
 
 use crate::cli::{Module, ServerArgs};
@@ -30,6 +35,11 @@ struct File {
     silence_seconds: Option<u64>,
     node_grace_seconds: Option<u64>,
     parent_role: Option<String>,
+    audit_policy_file: Option<PathBuf>,
+    audit_log_path: Option<PathBuf>,
+    audit_log_maxsize: Option<u64>,
+    audit_log_maxbackup: Option<usize>,
+    audit_log_maxage: Option<u64>,
 }
 
 const KEYS: &[&str] = &[
@@ -45,6 +55,11 @@ const KEYS: &[&str] = &[
     "silenceSeconds",
     "nodeGraceSeconds",
     "parentRole",
+    "auditPolicyFile",
+    "auditLogPath",
+    "auditLogMaxsize",
+    "auditLogMaxbackup",
+    "auditLogMaxage",
 ];
 
 /// A server's configuration.
@@ -62,6 +77,7 @@ pub(crate) struct Server {
     pub(crate) silence: Duration,
     pub(crate) node_grace: Duration,
     pub(crate) parent_role: String,
+    pub(crate) audit: Option<AuditConfig>,
 }
 
 impl Server {
@@ -175,15 +191,25 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
         join.is_none() || !without.contains(&Module::Tree),
         "--join is for the module tree, which --without tree leaves out: give the token to `cedge attach`"
     );
+    let data_dir = args
+        .data_dir
+        .or(file.data_dir)
+        .unwrap_or_else(paths::server);
+    let of_file = AuditKeys {
+        audit_policy_file: file.audit_policy_file,
+        audit_log_path: file.audit_log_path,
+        audit_log_maxsize: file.audit_log_maxsize,
+        audit_log_maxbackup: file.audit_log_maxbackup,
+        audit_log_maxage: file.audit_log_maxage,
+    };
+    let audit = args.audit.over(of_file).read(&data_dir)?;
     Ok(Server {
         name: args.name.or(file.name).unwrap_or_else(default_name),
         labels,
         join,
         without,
-        data_dir: args
-            .data_dir
-            .or(file.data_dir)
-            .unwrap_or_else(paths::server),
+        data_dir,
+        audit,
         listen,
         hub_listen,
         advertise: if args.advertise.is_empty() {

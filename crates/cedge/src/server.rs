@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cedge_apiserver::ApiServer;
+use cedge_apiserver::{ApiServer, FrontProxy};
 use cedge_informer::{Cache, Events, Informers};
 use cedge_pki::{
     Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
@@ -147,6 +147,8 @@ async fn start_api(
     let tokens = ServiceAccountTokens::load_or_create(&config.data_dir.join("api"), ISSUER)?;
     let mut settings = cedge_apiserver::Config::new(store.clone(), tokens);
     settings.metrics = registry.clone();
+    settings.audit.clone_from(&config.audit);
+    settings.front_proxy = Some(front_proxy(config, authority)?);
     settings.node_connector = Arc::new(wires::ToNodes(tree.clone()));
     if !config.runs(Module::Tree) {
         settings.node_credential = Some(node_credential(authority)?);
@@ -162,6 +164,12 @@ async fn start_api(
                 .map(|ip| SocketAddr::new(ip, address.port()))
         });
     Ok(ApiServer::start(settings, tasks.shutdown().clone()).await?)
+}
+
+/// What the API server shows to extension API servers, of an authority that is good for nothing else.
+fn front_proxy(config: &Server, authority: &Authority) -> anyhow::Result<FrontProxy> {
+    let own = Authority::load_or_create(&config.data_dir.join("identity/front-proxy"))?;
+    Ok(FrontProxy::new(&own, Some(authority.certificate_pem()))?)
 }
 
 /// What the API server shows to the ports of nodes, which a hub in another process holds open.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::accept::{self, Form};
 use crate::catalog::Catalog;
+use crate::remote::{self, Remote};
 use crate::{aggregated, legacy, openapi};
 
 const JSON: &str = "application/json";
@@ -21,6 +22,7 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 #[derive(Debug)]
 pub struct Documents {
     catalog: Catalog,
+    remotes: Vec<Remote>,
     address: String,
     kept: Mutex<HashMap<(String, Form), Kept>>,
 }
@@ -80,9 +82,17 @@ impl Documents {
     pub fn new(catalog: Catalog, address: impl Into<String>) -> Self {
         Self {
             catalog,
+            remotes: Vec::new(),
             address: address.into(),
             kept: Mutex::default(),
         }
+    }
+
+    /// With what other servers serve behind this one.
+    #[must_use]
+    pub fn with(mut self, remotes: Vec<Remote>) -> Self {
+        self.remotes = remotes;
+        self
     }
 
     /// The catalog.
@@ -167,6 +177,32 @@ impl Documents {
     }
 
     fn document(&self, path: &str, form: Form) -> Option<Value> {
+        let own = self.own(path, form);
+        if self.remotes.is_empty() {
+            return own;
+        }
+        let custom = |name: &str| {
+            let mut resources = self.catalog.resources().iter();
+            resources.any(|r| r.is_custom && r.group == name)
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        if let ["apis", group] = parts.as_slice() {
+            return remote::group(own, group, &self.remotes);
+        }
+        let mut document = own?;
+        match (parts.as_slice(), form) {
+            (["apis"], Form::Aggregated) => {
+                remote::add_items(&mut document, &self.remotes, custom);
+            }
+            (["apis"], Form::Plain) => remote::add_groups(&mut document, &self.remotes, custom),
+            (["openapi", "v3"], _) => remote::add_paths(&mut document, &self.remotes),
+            (["openapi", "v2"], _) => remote::add_swagger(&mut document, &self.remotes),
+            _ => {}
+        }
+        Some(document)
+    }
+
+    fn own(&self, path: &str, form: Form) -> Option<Value> {
         let catalog = &self.catalog;
         let parts: Vec<&str> = path.split('/').collect();
         match (parts.as_slice(), form) {

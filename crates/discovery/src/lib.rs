@@ -11,9 +11,11 @@ mod catalog;
 pub mod documents;
 mod legacy;
 mod openapi;
+mod remote;
 
 pub use catalog::{Catalog, CustomResource, Resource, Subresource};
 pub use documents::{Answer, Ask, Document, Documents};
+pub use remote::Remote;
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ fn is_bound(
 ///
 /// # Errors
 /// In words, why they are not to be had.
-fn parameters(
+async fn parameters(
     deed: &Deed<'_>,
     kind: Option<&(String, String)>,
     reference: &Value,
@@ -95,7 +95,10 @@ fn parameters(
         (true, "", own) => own,
         (true, named, _) => named,
     };
-    let found = find(&resource, namespace, reference).map_err(|e| e.to_string())?;
+    let in_words = |e: Error| e.to_string();
+    let mut found = find(&resource, namespace, reference).map_err(in_words)?;
+    let reading = deed.api.read_as(&resource, &mut found);
+    reading.await.map_err(in_words)?;
     if found.is_empty() && reference.text("parameterNotFoundAction") == "Deny" {
         return Err(
             "no params found for policy binding with `Deny` parameterNotFoundAction".into(),
@@ -120,9 +123,6 @@ fn find(resource: &Resource, namespace: &str, reference: &Value) -> Result<Vec<V
         }
     } else if let Some(object) = resource.cache.get(&resource.path(namespace, name)) {
         found.push(object.value()?);
-    }
-    for object in &mut found {
-        resource.read_stored(object);
     }
     Ok(found)
 }

@@ -4,6 +4,7 @@ mod call;
 mod judge;
 mod mutate;
 
+pub(crate) use call::post;
 pub(super) use judge::judge;
 pub(super) use mutate::{Round, mutate, settle};
 

@@ -7,6 +7,7 @@ use cedge_kinds::FieldError;
 use cedge_schema::Types;
 use serde_json::Value;
 
+use super::Conversion;
 use crate::cache::{Cache, Indexer};
 use crate::resource::{Column, Definition, Resource, api_version};
 use crate::subresource::ScalePaths;
@@ -17,10 +18,14 @@ pub(crate) struct CustomVersion {
     kind: Arc<CustomKind>,
     /// Its place among the versions of the kind.
     index: usize,
+    /// The webhook that makes objects of one version ones of another.
+    conversion: Option<Arc<Conversion>>,
 }
 
 /// The resources that a definition defines: its served versions.
 pub(super) fn resources(kind: CustomKind, cache: &Cache) -> Vec<Resource> {
+    let hook = kind.conversion_webhook.as_ref();
+    let conversion = hook.map(|hook| Arc::new(Conversion::read(hook)));
     let kind = Arc::new(kind);
     let objects = cache.kind(&kind.group, &kind.plural);
     let versions = kind.versions.iter().enumerate();
@@ -37,6 +42,7 @@ pub(super) fn resources(kind: CustomKind, cache: &Cache) -> Vec<Resource> {
             definition: Definition::Custom(CustomVersion {
                 kind: kind.clone(),
                 index,
+                conversion: conversion.clone(),
             }),
         })
         .collect()
@@ -59,6 +65,10 @@ impl CustomVersion {
             .storage_version()
             .unwrap_or_else(|| self.version());
         api_version(&self.kind.group, &storage.name)
+    }
+
+    pub(crate) fn conversion(&self) -> Option<&Conversion> {
+        self.conversion.as_deref()
     }
 
     pub(crate) fn has_status(&self) -> bool {

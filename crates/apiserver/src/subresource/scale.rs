@@ -32,7 +32,7 @@ pub(super) async fn serve(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
             let object = api.get(&call.resource.cache, &call.path()).await?;
             let object =
                 object.ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?;
-            scale_of(&paths, &decoded(call, &object)?)
+            scale_of(&paths, &decoded(api, call, &object).await?)
         }
         Verb::Update => {
             let options = call.write_options("UpdateOptions")?;

@@ -129,10 +129,10 @@ async fn attempt_create(
         return Ok(object);
     }
     let mut stored = object;
-    resource.make_stored(&mut stored);
+    api.store_as(resource, &mut stored).await?;
     let inserted = api.insert(resource, &stored).await;
     let revision = reserved.settle(api, inserted).await?;
-    resource.read_stored(&mut stored);
+    api.read_one(resource, &mut stored).await?;
     meta::set_revision(&mut stored, revision);
     admission::created(api, call, &stored);
     Ok(stored)

@@ -114,7 +114,7 @@ async fn attempt(
     options.check_preconditions(resource, &old)?;
     admission::on_delete(call, &old)?;
     let mut shown = old.clone();
-    resource.read_stored(&mut shown);
+    api.read_one(resource, &mut shown).await?;
     admission::on_removal(api, call, &shown, options).await?;
     let mut new = old.clone();
     let step = mark(resource, &mut new, options, call.now);
@@ -131,7 +131,7 @@ async fn attempt(
     if gone && !options.dry_run {
         admission::deleted(api, resource, &new);
     }
-    resource.read_stored(&mut new);
+    api.read_one(resource, &mut new).await?;
     meta::set_revision(&mut new, revision);
     Ok(Deleted { object: new, gone })
 }

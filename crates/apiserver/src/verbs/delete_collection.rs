@@ -25,5 +25,5 @@ pub(crate) async fn delete_collection(
             Err(error) => return Err(error),
         }
     }
-    list::answer(call, listed)
+    list::answer(api, call, listed).await
 }

@@ -23,5 +23,10 @@ pub(crate) async fn get(api: &Api, call: &Call) -> Result<Response<Body>> {
     }
     let object = call.resource.cache.get(&call.path());
     let object = object.ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?;
+    if call.resource.conversion().is_some() {
+        let mut decoded = object.value()?;
+        api.read_one(&call.resource, &mut decoded).await?;
+        return respond::object(call, http::StatusCode::OK, decoded);
+    }
     respond::stored_object(call, &object)
 }

@@ -33,20 +33,23 @@ const VERSION_EXPIRED: &str = "The resourceVersion for the provided list is too 
 
 pub(crate) async fn list(api: &Api, call: &Call) -> Result<Response<Body>> {
     let options = call.query.list_options(false)?;
-    answer(
-        call,
-        page(api, &call.resource, &call.request.namespace, &options).await?,
-    )
+    let listed = page(api, &call.resource, &call.request.namespace, &options).await?;
+    answer(api, call, listed).await
 }
 
 /// A page in the form that was asked for.
-pub(crate) fn answer(call: &Call, listed: Listed) -> Result<Response<Body>> {
+pub(crate) async fn answer(api: &Api, call: &Call, listed: Listed) -> Result<Response<Body>> {
     let metadata = metadata(&listed);
     match call.accepted.shape {
         Shape::Whole if call.accepted == Accepted::default() && call.resource.bytes_are_ours() => {
             Ok(as_bytes(&call.resource, listed.objects, &metadata))
         }
-        shape => as_values(call, shape, &listed.objects, &metadata),
+        shape => {
+            let decoded = listed.objects.iter().map(|object| object.value());
+            let mut decoded = decoded.collect::<Result<Vec<Value>>>()?;
+            api.read_as(&call.resource, &mut decoded).await?;
+            as_values(call, shape, decoded, &metadata)
+        }
     }
 }
 
@@ -348,48 +351,43 @@ impl Iterator for Pieces {
     }
 }
 
-/// Decodes the objects, for tables, metadata, YAML and other versions.
+/// Tables, metadata, YAML and other versions.
 fn as_values(
     call: &Call,
     shape: Shape,
-    objects: &[Arc<Object>],
+    objects: Vec<Value>,
     metadata: &Map<String, Value>,
 ) -> Result<Response<Body>> {
     let resource = &call.resource;
-    let decoded = objects.iter().map(|object| {
-        let mut value = object.value()?;
-        resource.read_stored(&mut value);
-        Ok(value)
-    });
+    let decoded = objects.into_iter();
     let list = match shape {
         Shape::Whole => {
-            let items = decoded.map(|value: Result<Value>| {
-                let mut value = value?;
+            let items = decoded.map(|mut value: Value| {
                 if let (false, Some(fields)) = (resource.is_custom(), value.as_object_mut()) {
                     fields.remove("kind");
                     fields.remove("apiVersion");
                 }
-                Ok(value)
+                value
             });
             json!({
                 "kind": resource.list_kind, "apiVersion": resource.api_version(),
-                "metadata": metadata, "items": items.collect::<Result<Vec<_>>>()?,
+                "metadata": metadata, "items": items.collect::<Vec<_>>(),
             })
         }
         Shape::Metadata => {
-            let items = decoded.map(|value| Ok(respond::partial(&value?)));
+            let items = decoded.map(|value| respond::partial(&value));
             json!({
                 "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                "metadata": metadata, "items": items.collect::<Result<Vec<_>>>()?,
+                "metadata": metadata, "items": items.collect::<Vec<_>>(),
             })
         }
         Shape::Table => {
             let include = respond::include_object(call)?;
-            let rows = decoded.map(|value| Ok(respond::row(call, &value?, include)));
+            let rows = decoded.map(|value| respond::row(call, &value, include));
             json!({
                 "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
                 "columnDefinitions": respond::definitions(resource),
-                "rows": rows.collect::<Result<Vec<_>>>()?,
+                "rows": rows.collect::<Vec<_>>(),
             })
         }
     };

@@ -125,7 +125,7 @@ pub(crate) async fn change(
     for _ in 0..ATTEMPTS {
         let current = api.get(&resource.cache, &call.path()).await?;
         let current = current.ok_or_else(|| Error::NotFound(resource.about(&call.request.name)))?;
-        let old = decoded(call, &current)?;
+        let old = decoded(api, call, &current).await?;
         let changed = edit(&old)?;
         match attempt(api, call, options, &current, &old, changed).await {
             Err(WriteFailure::Conflict) => {}
@@ -140,9 +140,9 @@ pub(crate) async fn change(
 }
 
 /// The object in the version of the request.
-pub(crate) fn decoded(call: &Call, object: &Arc<Object>) -> Result<Value> {
+pub(crate) async fn decoded(api: &Api, call: &Call, object: &Arc<Object>) -> Result<Value> {
     let mut value = object.value()?;
-    call.resource.read_stored(&mut value);
+    api.read_one(&call.resource, &mut value).await?;
     Ok(value)
 }
 
@@ -196,7 +196,7 @@ async fn attempt(
         return Ok(new);
     }
     let mut stored = new;
-    resource.make_stored(&mut stored);
+    api.store_as(resource, &mut stored).await?;
     let gone = meta::may_go(&stored) && admission::may_go(resource, &stored);
     let written = if gone {
         api.remove(resource, &stored, current.revision()).await
@@ -204,7 +204,7 @@ async fn attempt(
         api.replace(resource, &stored, current.revision()).await
     };
     let revision = reserved.settle(api, written).await?;
-    resource.read_stored(&mut stored);
+    api.read_one(resource, &mut stored).await?;
     if gone {
         admission::deleted(api, resource, &stored);
     }

@@ -1,6 +1,6 @@
 //! Watches: the changes of a kind from some revision on, as one JSON object a line.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ use crate::stored;
 const LASTS_MIN: u64 = 1800;
 /// Lines that are put into one piece of the answer, in bytes.
 const PIECE: usize = 64 << 10;
+
+/// Objects that a webhook converts at once before they are sent.
+const CONVERTED: usize = 500;
 
 /// Marks the bookmark behind the objects that were there at the start of a streaming list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -53,6 +56,8 @@ pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> 
             .metrics
             .watchers
             .count(&resource.group, &resource.plural),
+        api: api.clone(),
+        made: HashMap::new(),
         plain: call.accepted.shape == Shape::Whole && resource.bytes_are_ours(),
         api_version: resource.api_version(),
         ends: Instant::now() + Duration::from_secs(seconds.min(86_400 * 365)),
@@ -134,9 +139,12 @@ async fn start(
 
 /// One watch, polled by the connection that it is sent on.
 struct Stream {
+    api: Arc<Api>,
     call: Call,
     watcher: Watcher,
     filter: Filter,
+    /// Objects that a webhook has made ones of our version, by path and revision; taken when they are sent.
+    made: HashMap<(String, u64), Result<Value>>,
     initial: Initial,
     /// Whether objects are sent as they are cached.
     plain: bool,
@@ -171,6 +179,9 @@ impl Stream {
             match self.state {
                 State::Over => return None,
                 State::Initial => {
+                    let first = self.initial.objects.iter().take(CONVERTED);
+                    let first: Vec<Arc<Object>> = first.cloned().collect();
+                    self.convert(&first).await;
                     if let Some(piece) = self.next_initial() {
                         return Some(piece);
                     }
@@ -187,9 +198,37 @@ impl Stream {
         }
     }
 
+    /// Lets a webhook make objects ones of our version, if the kind has one.
+    async fn convert(&mut self, objects: &[Arc<Object>]) {
+        let resource = self.call.resource.clone();
+        if resource.conversion().is_none() {
+            return;
+        }
+        let new = objects.iter().filter(|o| !self.made.contains_key(&key(o)));
+        let new: Vec<&Arc<Object>> = new.collect();
+        let values = new.iter().map(|object| object.value());
+        let converted = match values.collect::<Result<Vec<Value>>>() {
+            Ok(mut values) => {
+                let done = self.api.read_as(&resource, &mut values).await;
+                done.map(|()| values)
+            }
+            Err(error) => Err(error),
+        };
+        for (i, object) in new.into_iter().enumerate() {
+            let made = converted.as_ref().map(|values| values[i].clone());
+            self.made.insert(key(object), made.map_err(Clone::clone));
+        }
+    }
+
     fn next_initial(&mut self) -> Option<Bytes> {
         let mut out = Vec::new();
+        let converts = self.call.resource.conversion().is_some();
         while out.len() < PIECE {
+            let first = self.initial.objects.front();
+            if converts && first.is_some_and(|first| !self.made.contains_key(&key(first))) {
+                // The rest is converted before the next piece.
+                break;
+            }
             let Some(object) = self.initial.objects.pop_front() else {
                 if let Some(revision) = self.initial.end.take() {
                     out.extend_from_slice(&self.bookmark(revision, true));
@@ -213,7 +252,14 @@ impl Stream {
             () = self.alarm.as_mut() => return self.rung(),
         };
         match seen {
-            Seen::Changes(events) => self.lines(&events),
+            Seen::Changes(events) => {
+                let shown = events
+                    .iter()
+                    .filter_map(|e| Some(e.seen_by(&self.filter)?.1));
+                let shown: Vec<Arc<Object>> = shown.collect();
+                self.convert(&shown).await;
+                self.lines(&events)
+            }
             Seen::TooOld(error) => {
                 self.state = State::Over;
                 let status = serde_json::to_vec(&error.status()).unwrap_or_default();
@@ -289,8 +335,14 @@ impl Stream {
     }
 
     fn shaped(&mut self, object: &Object) -> Result<Value> {
-        let mut value = object.value()?;
-        self.call.resource.read_stored(&mut value);
+        let value = match self.made.remove(&key(object)) {
+            Some(made) => made?,
+            None => {
+                let mut value = object.value()?;
+                self.call.resource.read_stored(&mut value);
+                value
+            }
+        };
         Ok(match self.call.accepted.shape {
             Shape::Whole => value,
             Shape::Metadata => respond::partial(&value),
@@ -325,6 +377,10 @@ impl Stream {
         }
         line("BOOKMARK", &serde_json::to_vec(&object).unwrap_or_default())
     }
+}
+
+fn key(object: &Object) -> (String, u64) {
+    (object.path().to_owned(), object.revision())
 }
 
 /// Tables carry the bookmark's metadata in a row without cells.

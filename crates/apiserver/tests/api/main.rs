@@ -12,9 +12,12 @@
 mod support;
 
 mod access;
+mod audited;
 mod clients;
+mod conversions;
 mod custom;
 mod delete;
+mod extensions;
 mod killed;
 mod kubectl;
 mod lists;

@@ -53,7 +53,8 @@ pub(crate) async fn change(
                 }
                 Bound::As(_) => {}
             }
-            let given = match parameters(deed, policy.param_kind.as_ref(), &binding.params) {
+            let given = parameters(deed, policy.param_kind.as_ref(), &binding.params);
+            let given = match given.await {
                 Ok(given) => given,
                 Err(why) => {
                     refusals.push(refuse(format!("failed to configure binding: {why}")));

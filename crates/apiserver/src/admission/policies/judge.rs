@@ -54,7 +54,8 @@ pub(crate) async fn judge(
                 }
                 Bound::As(_) => {}
             }
-            let given = match parameters(deed, policy.param_kind.as_ref(), &binding.params) {
+            let given = parameters(deed, policy.param_kind.as_ref(), &binding.params);
+            let given = match given.await {
                 Ok(given) => given,
                 Err(why) => {
                     found.broken(policy, Some(binding), &why);
