@@ -119,8 +119,13 @@ pub(crate) async fn ensure(
     for field in ["resourceVersion", "managedFields"] {
         meta::remove(&mut object, field);
     }
+    let status = object.get("status").cloned();
     resource.set_defaults(&mut object);
     resource.prepare_create(&mut object, &now);
+    // Nobody writes the status of what is made here but who makes it.
+    if let Some(status) = status {
+        object["status"] = status;
+    }
     match api.insert(&resource, &object).await {
         Ok(_) | Err(WriteFailure::Conflict) => Ok(()),
         Err(WriteFailure::Other(error)) => Err(error),

@@ -88,6 +88,10 @@ pub(crate) fn flow_objects() -> Vec<Value> {
             json!({"name": name, "annotations": {"apf.kubernetes.io/autoupdate-spec": "true"}});
         object["apiVersion"] = json!("flowcontrol.apiserver.k8s.io/v1");
         object["status"] = json!({});
+        let level = object.at("spec.priorityLevelConfiguration.name");
+        if let Some(level) = level.as_str() {
+            object["status"] = json!({"conditions": [dangling(level, true)]});
+        }
         if let Some(fields) = object.as_object_mut() {
             fields.remove("name");
         }
@@ -145,22 +149,25 @@ async fn schemas(api: &Api) -> Result<()> {
             .text("name")
             .to_owned();
         let found = levels.get(&level).is_some();
-        let reference = format!(
-            "This FlowSchema references the PriorityLevelConfiguration object named {level:?}"
-        );
-        let (status, reason, message) = if found {
-            ("False", "Found", format!("{reference} and it exists"))
-        } else {
-            let message = format!("{reference} but there is no such object");
-            ("True", "NotFound", message)
-        };
-        let dangling = json!({"type": "Dangling", "status": status, "reason": reason, "message": message,
-            "lastTransitionTime": cedge_tasks::clock::now_rfc3339()});
-        if set(&mut schema, dangling) {
+        if set(&mut schema, dangling(&level, found)) {
             write(api, FLOW, SCHEMAS, &schema, &object).await?;
         }
     }
     Ok(())
+}
+
+/// Whether a schema refers to a level that is not there.
+fn dangling(level: &str, found: bool) -> Value {
+    let reference =
+        format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?}");
+    let (status, reason, message) = if found {
+        ("False", "Found", format!("{reference} and it exists"))
+    } else {
+        let message = format!("{reference} but there is no such object");
+        ("True", "NotFound", message)
+    };
+    json!({"type": "Dangling", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": cedge_tasks::clock::now_rfc3339()})
 }
 
 /// Makes the APIServices of what definitions define, removes those of what is gone, and says of all local ones that

@@ -133,6 +133,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "calls stay short")]
     fn change(mutation: Value, object: &Value) -> Result<Option<Change>, Stop> {
         let policy = json!({"spec": {"variables": [{"name": "three", "expression": "3"}], "mutations": [mutation]}});
         let sight = Sight {

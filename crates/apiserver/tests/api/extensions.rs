@@ -115,24 +115,27 @@ async fn a_group_is_answered_by_the_server_behind_its_service() {
         "{}",
         answer.body
     );
-    let asked = outside.asked();
-    let last = asked.last().unwrap();
+    let of_things = || {
+        let asked = outside.asked().into_iter();
+        let of_things = asked.filter(|a| a.target.contains("/things"));
+        of_things.collect::<Vec<_>>()
+    };
+    let asked = of_things();
+    let [asked] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
     assert_eq!(
-        (last.method.as_str(), last.target.as_str()),
+        (asked.method.as_str(), asked.target.as_str()),
         ("POST", things.as_str())
     );
-    assert_eq!(last.headers["x-remote-user"], "admin");
-    assert_eq!(last.headers["x-remote-group"], "system:masters");
-    assert!(!last.headers.contains_key("authorization"));
+    assert_eq!(asked.headers["x-remote-user"], "admin");
+    assert_eq!(asked.headers["x-remote-group"], "system:masters");
+    assert!(!asked.headers.contains_key("authorization"));
     let bob = server
         .ask_as("bob", &[], "GET", &things, &[], Value::Null)
         .await;
     assert_eq!(bob.code, 403);
-    assert_eq!(
-        outside.asked().len(),
-        asked.len(),
-        "whoever may not is not handed on"
-    );
+    assert_eq!(of_things().len(), 1, "whoever may not is not handed on");
 }
 
 #[tokio::test]

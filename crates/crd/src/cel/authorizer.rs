@@ -137,6 +137,7 @@ fn decision(this: &CelValue) -> Result<Answer, ExecutionError> {
     Err(ExecutionError::NoSuchOverload)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a function of an expression")]
 fn check(This(this): This<CelValue>, verb: Arc<String>) -> Made {
     let CelValue::Opaque(opaque) = &this else {
         return Err(ExecutionError::NoSuchOverload);

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "calls stay short")]
+
 use serde_json::json;
 
 use super::*;
