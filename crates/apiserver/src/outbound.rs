@@ -88,19 +88,23 @@ pub(crate) enum CallError {
 // === impl Outbound ===
 
 impl Outbound {
-    /// Sends a request whose body is there as a whole, over a connection that is there already if there is one.
+    /// Sends a request whose body is there as a whole, over a connection that is there already if there is one. `again` says
+    /// whether it may be sent twice: a connection that ends at that moment does not tell whether it has arrived.
     pub(crate) async fn send(
         self: &Arc<Self>,
         api: &Api,
         peer: &Peer,
         request: Request<Bytes>,
+        again: bool,
     ) -> Result<Response<Body>, CallError> {
         let place = self.place(api, peer).await?;
         while let Some(sender) = self.take(&place) {
-            let again = request.clone().map(full);
-            // A connection that was closed meanwhile is no failure: the next one may do.
-            if let Ok(answer) = self.over(sender, &place, again).await {
-                return Ok(answer);
+            let sent = self.over(sender, &place, request.clone().map(full)).await;
+            match sent {
+                Ok(answer) => return Ok(answer),
+                // A connection that was closed meanwhile is no failure: the next one may do.
+                Err(error) if again || error.is_canceled() || error.is_closed() => {}
+                Err(error) => return Err(CallError::Http(in_words(&error))),
             }
         }
         let sender = self.dial(api, peer, &place).await?;

@@ -85,6 +85,7 @@ fn settings(args: AttachArgs, cluster: &Cluster) -> anyhow::Result<config::Serve
         config::check_label(key, value)?;
     }
     Ok(config::Server {
+        audit: None,
         name,
         labels,
         join: args.join,

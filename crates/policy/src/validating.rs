@@ -110,11 +110,12 @@ impl ValidatingPolicy {
         for (index, validation) in self.validations.iter().enumerate() {
             let (message, reason) = match scope.run(&validation.code) {
                 Ok(CelValue::Bool(true)) => continue,
-                Ok(_) => {
+                Ok(CelValue::Bool(false)) => {
                     let message = validation.message(&mut scope);
                     (message, validation.reason.clone())
                 }
-                Err(Stop::Failed(_)) if self.ignore_failures => continue,
+                Ok(_) | Err(Stop::Failed(_)) if self.ignore_failures => continue,
+                Ok(other) => (not_a_bool(&validation.code.text, &other), String::new()),
                 Err(Stop::Failed(why)) => (why, String::new()),
                 Err(Stop::Budget(why)) => return self.failure(why),
             };
@@ -188,6 +189,15 @@ impl Validation {
             self.message.clone()
         }
     }
+}
+
+/// What is said of a result that is neither true nor false. A field of something that has none comes as a function.
+fn not_a_bool(text: &str, result: &CelValue) -> String {
+    let why = match result {
+        CelValue::Function(name, _) => format!("no such key: {name}"),
+        _ => "no such overload".to_owned(),
+    };
+    format!("expression '{text}' resulted in error: {why}")
 }
 
 /// The variables of a policy.

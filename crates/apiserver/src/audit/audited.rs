@@ -1,6 +1,8 @@
 //! A request on its way, of which something may be noted.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use cedge_pki::Identity;
@@ -8,12 +10,13 @@ use futures::StreamExt as _;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Response};
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt as _};
 
 use super::{Record, Stage};
 use crate::api::Api;
 use crate::authz::Attributes;
-use crate::respond::{self, Body};
+use crate::respond::{self, Body, BoxError};
 use crate::verbs::create::new_uid;
 
 /// The header under which a request is told which events are its own.
@@ -71,7 +74,7 @@ impl Audited {
     pub(crate) async fn end(self, response: Response<Body>, stage: Stage) -> Response<Body> {
         let Self { id, record } = self;
         let mut response = match record.into_inner() {
-            Some(record) => told(&record, response, stage).await,
+            Some(record) => told(record, response, stage).await,
             None => response,
         };
         if let Ok(id) = HeaderValue::from_str(&id) {
@@ -81,8 +84,12 @@ impl Audited {
     }
 }
 
-async fn told(record: &Record, response: Response<Body>, stage: Stage) -> Response<Body> {
+async fn told(record: Arc<Record>, response: Response<Body>, stage: Stage) -> Response<Body> {
     let code = response.status().as_u16();
+    if stage == Stage::ResponseStarted && code == 200 {
+        record.tell(stage, Some(code));
+        return response.map(|body| Told { body, record }.boxed_unsync());
+    }
     let json = response.headers().get(CONTENT_TYPE);
     let json = json.is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     let whole = stage == Stage::ResponseComplete;
@@ -113,4 +120,38 @@ async fn told(record: &Record, response: Response<Body>, stage: Stage) -> Respon
     let first = futures::stream::iter([Ok(read.freeze())]);
     let rest = first.chain(BodyDataStream::new(body));
     Response::from_parts(parts, respond::stream(rest))
+}
+
+/// The body of a stream: when it ends, or its client goes, the request is complete.
+struct Told {
+    body: Body,
+    record: Arc<Record>,
+}
+
+// === impl Told ===
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.record.tell(Stage::ResponseComplete, Some(200));
+    }
 }

@@ -152,7 +152,7 @@ async fn get(
         .header("x-remote-group", "system:masters")
         .body(Bytes::new())
         .map_err(|e| e.to_string())?;
-    let asking = tokio::time::timeout(ASK_LIMIT, api.outbound.send(api, &peer, request));
+    let asking = tokio::time::timeout(ASK_LIMIT, api.outbound.send(api, &peer, request, true));
     let late = |_| "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
     let answer = asking.await.map_err(late)?;
     answer.map_err(|e| e.to_string())

@@ -10,7 +10,7 @@ use http::header::{
     UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 
@@ -53,7 +53,9 @@ pub(crate) async fn serve(
     *request.method_mut() = parts.method;
     *request.uri_mut() = target(&parts.uri);
     *request.headers_mut() = headers;
-    let answer = tokio::time::timeout(REQUEST_TIME_MAX, api.outbound.send(api, &peer, request));
+    let again = matches!(*request.method(), Method::GET | Method::HEAD);
+    let sending = api.outbound.send(api, &peer, request, again);
+    let answer = tokio::time::timeout(REQUEST_TIME_MAX, sending);
     Ok(match answer.await {
         Ok(Ok(mut answer)) => {
             for name in hop_by_hop() {

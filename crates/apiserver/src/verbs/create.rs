@@ -129,8 +129,10 @@ async fn attempt_create(
         return Ok(object);
     }
     let mut stored = object;
-    api.store_as(resource, &mut stored).await?;
-    let inserted = api.insert(resource, &stored).await;
+    let inserted = match api.store_as(resource, &mut stored).await {
+        Ok(()) => api.insert(resource, &stored).await,
+        Err(error) => Err(error.into()),
+    };
     let revision = reserved.settle(api, inserted).await?;
     api.read_one(resource, &mut stored).await?;
     meta::set_revision(&mut stored, revision);

@@ -196,12 +196,11 @@ async fn attempt(
         return Ok(new);
     }
     let mut stored = new;
-    api.store_as(resource, &mut stored).await?;
     let gone = meta::may_go(&stored) && admission::may_go(resource, &stored);
-    let written = if gone {
-        api.remove(resource, &stored, current.revision()).await
-    } else {
-        api.replace(resource, &stored, current.revision()).await
+    let written = match api.store_as(resource, &mut stored).await {
+        Ok(()) if gone => api.remove(resource, &stored, current.revision()).await,
+        Ok(()) => api.replace(resource, &stored, current.revision()).await,
+        Err(error) => Err(error.into()),
     };
     let revision = reserved.settle(api, written).await?;
     api.read_one(resource, &mut stored).await?;

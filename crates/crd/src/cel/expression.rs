@@ -281,7 +281,14 @@ fn parse_aside(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<S
 }
 
 fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
-    let program = Program::compile(text).map_err(|e| format!("compilation failed: {e}"))?;
+    let program = Program::compile(text)
+        // As Kubernetes shows the place.
+        .map_err(|e| {
+            format!(
+                "compilation failed: {}",
+                e.to_string().replace("\n| ", "\n | ")
+            )
+        })?;
     let plain = program.expression();
     let mut made = plain.clone();
     name_request_resource(&mut made);

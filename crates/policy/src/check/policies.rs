@@ -414,6 +414,6 @@ fn actions(actions: &[Value], path: &Path<'_>, errors: &mut Errors) {
         errors.invalid(path, actions.to_vec(), detail);
     }
     if seen.is_empty() {
-        errors.required(path, "at least one validation action is required");
+        errors.required(path, "");
     }
 }

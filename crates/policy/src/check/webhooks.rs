@@ -114,12 +114,9 @@ fn url(text: &str, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn service(service: &Value, path: &Path<'_>, errors: &mut Errors) {
-    for (field, detail) in [
-        ("name", "service name is required"),
-        ("namespace", "service namespace is required"),
-    ] {
+    for field in ["name", "namespace"] {
         if service.text(field).is_empty() {
-            errors.required(&path.child(field), detail);
+            errors.required(&path.child(field), "");
         }
     }
     let port = service.int("port").unwrap_or(443);
@@ -138,7 +135,8 @@ fn service(service: &Value, path: &Path<'_>, errors: &mut Errors) {
     if !text.starts_with('/') {
         errors.invalid(&place, text, "must start with a '/'");
     }
-    let steps = text.strip_prefix('/').unwrap_or(text);
+    // Whatever the first sign is, it counts as the slash.
+    let steps = text.char_indices().nth(1).map_or("", |(at, _)| &text[at..]);
     let steps = steps.strip_suffix('/').unwrap_or(steps);
     for (i, step) in steps.split('/').enumerate() {
         if step.is_empty() {

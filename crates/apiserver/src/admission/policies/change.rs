@@ -14,6 +14,8 @@ struct Refusal<'a> {
     policy: &'a MutatingPolicy,
     binding: Option<&'a Binding>,
     why: String,
+    /// Whether an expression is at fault, not how the policy is bound.
+    evaluated: bool,
 }
 
 pub(crate) async fn change(
@@ -34,6 +36,7 @@ pub(crate) async fn change(
                     policy,
                     binding: None,
                     why,
+                    evaluated: false,
                 });
                 continue;
             }
@@ -44,6 +47,7 @@ pub(crate) async fn change(
                 policy,
                 binding: Some(binding),
                 why,
+                evaluated: false,
             };
             match is_bound(deed, binding, Some(object), old) {
                 Bound::No => continue,
@@ -69,7 +73,10 @@ pub(crate) async fn change(
                 let made = one(deed, policy, &asked, object, old, params.as_ref()).await;
                 match made {
                     Ok(changed) => round.was_asked(&uid, policy.reinvoke, changed),
-                    Err(why) => refusals.push(refuse(why)),
+                    Err(why) => refusals.push(Refusal {
+                        evaluated: true,
+                        ..refuse(why)
+                    }),
                 }
             }
         }
@@ -116,7 +123,7 @@ async fn one(
         let Some(change) = made else {
             continue;
         };
-        now = applied(deed, asked, &now, change).map_err(in_words)?;
+        now = applied(deed, asked, &now, change)?;
     }
     let changed = now != before;
     if changed {
@@ -125,18 +132,23 @@ async fn one(
     Ok(changed)
 }
 
-fn applied(deed: &Deed<'_>, asked: &Asked, object: &Value, change: Change) -> Result<Value> {
-    let resource = deed.resource(asked)?;
+fn applied(
+    deed: &Deed<'_>,
+    asked: &Asked,
+    object: &Value,
+    change: Change,
+) -> std::result::Result<Value, String> {
+    let in_words = |e: Error| e.to_string();
+    let resource = deed.resource(asked).map_err(in_words)?;
     let speaks = resource.speaks(&deed.request.subresource);
     let mut new = match change {
         Change::Patch(steps) => {
             let patched = cedge_merge::json_patch(object, &steps);
-            patched.map_err(|e| Error::internal(e.message()))?
+            patched.map_err(|e| format!("JSON Patch: {e}"))?
         }
-        Change::Apply(fields) => cedge_merge::overlay(resource.types(&speaks), object, &fields)
-            .map_err(Error::BadRequest)?,
+        Change::Apply(fields) => cedge_merge::overlay(resource.types(&speaks), object, &fields)?,
     };
-    settle(&resource, &deed.request.subresource, &mut new)?;
+    settle(&resource, &deed.request.subresource, &mut new).map_err(in_words)?;
     Ok(new)
 }
 
@@ -152,6 +164,9 @@ fn refused(deed: &Deed<'_>, object: &Value, refusals: &[Refusal<'_>]) -> Error {
     let about = deed.call.resource.about(&deed.shown_name(Some(object)));
     let mut status = Error::Forbidden(about, "admission request denied by policy".into()).status();
     status["message"] = json!(messages[0]);
+    if refusals[0].evaluated {
+        status["reason"] = json!("Invalid");
+    }
     status["details"]["causes"] = messages.iter().map(|m| json!({"message": m})).collect();
     Error::Given(Box::new(status))
 }

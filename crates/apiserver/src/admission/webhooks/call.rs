@@ -229,7 +229,7 @@ async fn exchange(
         .map_err(|e| e.to_string())?;
     let work = async {
         let _turn = api.turns.acquire().await.map_err(|e| e.to_string())?;
-        let answer = api.outbound.send(api, peer, request).await;
+        let answer = api.outbound.send(api, peer, request, true).await;
         let answer = answer.map_err(|e| format!("Post {url:?}: {e}"))?;
         let code = answer.status();
         let body = whole(answer.into_body(), ANSWER_MAX).await?;

@@ -158,8 +158,7 @@ impl Webhook {
         before: &Value,
         patch: &Value,
     ) -> Result<Value> {
-        let mut after =
-            cedge_merge::json_patch(before, patch).map_err(|e| Error::internal(e.message()))?;
+        let mut after = cedge_merge::json_patch(before, patch).map_err(Error::internal)?;
         let resource = deed.resource(asked)?;
         settle(&resource, &deed.request.subresource, &mut after)?;
         Ok(after)
