@@ -76,3 +76,40 @@ async fn a_revision_that_nobody_wrote_is_in_the_future() {
         )
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_was_ahead_of_the_cache_is_told_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("store"));
+    let before = write(&store, "before").await;
+    write(&store, "a").await;
+    let cache = Arc::new(Cache::new(store.clone()));
+    load(&cache, &Deaf).unwrap();
+    let kind = cache.kind("", "configmaps");
+    let mut watcher = Watcher::after(&cache, &kind, before).unwrap();
+    // Nobody feeds the cache yet: the watcher reads this from the store, and joins the others.
+    write(&store, "b").await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.extend(names(watcher.next().await));
+    }
+    let waited = tokio::time::timeout(Duration::from_secs(1), watcher.next()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    let late = cache.clone();
+    let feed = cedge_tasks::spawn("test/feed", async move {
+        let _ = follow(&late, &Deaf).await;
+    });
+    let last = write(&store, "c").await;
+    cache.reach(last).await.unwrap();
+    told.extend(names(watcher.next().await));
+    assert_eq!(told, ["default/a", "default/b", "default/c"]);
+    feed.abort();
+}
+
+fn names(seen: Seen) -> Vec<String> {
+    let Seen::Changes(events) = seen else {
+        panic!("{seen:?}");
+    };
+    let names = events.iter().map(|event| event.object.path().to_owned());
+    names.collect()
+}

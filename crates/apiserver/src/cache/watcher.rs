@@ -27,6 +27,8 @@ pub(crate) struct Watcher {
     seen: u64,
     /// Everything up to this revision was given out.
     revision: u64,
+    /// Up to here the history told of everything before the others were joined; they may only come to it now.
+    joined_at: u64,
     changed: watch::Receiver<u64>,
     /// Set while history is read from the store.
     history: Option<cedge_store::Watch>,
@@ -52,6 +54,7 @@ impl Watcher {
             kind: kind.clone(),
             seen,
             revision: at,
+            joined_at: 0,
             changed: kind.subscribe(),
             history: None,
         }
@@ -118,9 +121,13 @@ impl Watcher {
 
     fn take_recent(&mut self) -> Result<Vec<Arc<Event>>> {
         self.changed.mark_unchanged();
-        if let Ok(changes) = self.kind.changes(self.seen, BATCH) {
-            self.seen += changes.len() as u64;
-            return Ok(changes);
+        while let Ok(mut changes) = self.kind.changes(self.seen, BATCH) {
+            let taken = changes.len() as u64;
+            self.seen += taken;
+            changes.retain(|event| event.revision() > self.joined_at);
+            if taken == 0 || !changes.is_empty() {
+                return Ok(changes);
+            }
         }
         self.read_history()?;
         Ok(Vec::new())
@@ -153,7 +160,8 @@ impl Watcher {
                 let progress = history.progress().get().max(self.revision);
                 if let Ok(seen) = self.kind.resume(progress) {
                     self.history = None;
-                    self.seen = seen;
+                    // The store tells of a change before the cache has it: it must not be told again from there.
+                    (self.seen, self.joined_at) = (seen, progress);
                 }
             }
         }
