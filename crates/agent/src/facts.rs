@@ -152,6 +152,12 @@ impl Reporter {
     }
 }
 
+/// Processor time that this machine has worked, and the memory that it could not give away at once.
+pub(crate) fn usage() -> (Duration, u64) {
+    let taken = machine::memory("MemTotal").saturating_sub(machine::memory("MemAvailable"));
+    (machine::busy(), taken)
+}
+
 fn place(config: &Config) -> Place {
     let addresses = if config.addresses.is_empty() {
         vec![machine::address()]

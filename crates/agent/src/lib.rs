@@ -58,6 +58,7 @@ pub(crate) struct Node {
     pub(crate) events: events::Recorder,
     pub(crate) statuses: statuses::Statuses,
     pub(crate) admission: admission::Admission,
+    pub(crate) rates: server::Rates,
     pub(crate) place: watch::Receiver<Place>,
     pub(crate) pods: pods::Directory,
     pub(crate) tasks: Group,
@@ -88,6 +89,7 @@ pub async fn run(
     let statuses = statuses::Statuses::open(&config.data_dir, tables.podstatus);
     let node = Arc::new(Node {
         admission: admission::Admission::new(facts.allocatable()),
+        rates: server::Rates::default(),
         objects: objects::Objects::new(tables.objects),
         statuses: statuses.map_err(Error::Data)?,
         pods: pods::Directory::default(),

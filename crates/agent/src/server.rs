@@ -1,7 +1,7 @@
 //! The node's own HTTP server. It has no port: requests come on streams that the hub opens through the link.
 //!
-//! `/containerLogs/NS/POD/CONTAINER`, `/exec/…`, `/attach/…`, `/portForward/NS/POD`, `/stats/summary`, `/pods`,
-//! `/healthz`, as a kubelet serves them. Whoever may open a stream may ask: the hub's API server has asked its RBAC before.
+//! `/containerLogs/NS/POD/CONTAINER`, `/exec/…`, `/attach/…`, `/portForward/NS/POD`, `/stats/summary`, `/metrics/resource`,
+//! `/pods`, `/healthz`, as a kubelet serves them. Whoever may open a stream may ask: the hub's API server has asked its RBAC before.
 
 mod attach;
 mod channels;
@@ -30,6 +30,8 @@ use tokio::sync::mpsc;
 
 use crate::Node;
 use query::Query;
+
+pub(crate) use stats::Rates;
 
 /// A stream that somebody at the hub opened to this node.
 pub type NodeStream = Box<dyn NodeIo>;
@@ -92,6 +94,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Answer, R
     match words.as_slice() {
         ["healthz"] => Ok(text(StatusCode::OK, "ok".into())),
         ["stats", "summary"] | ["stats"] => stats::summary(node).await,
+        ["metrics", "resource"] => stats::metrics(node).await,
         ["pods"] => Ok(pods(node)),
         ["containerLogs", ns, pod, container] => {
             let target = target(node, ns, pod, None, container)?;

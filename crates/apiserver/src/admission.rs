@@ -1,5 +1,6 @@
 //! What the server adds to writes, and what it refuses, beyond the rules of a kind: the small table of hooks.
 
+mod certificates;
 mod deed;
 mod hooks;
 mod limit_range;
@@ -152,6 +153,10 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
             node::on_create(object);
             Ok(())
         }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            certificates::on_create(call, object);
+            Ok(())
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             crate::crds::on_create(object);
             Ok(())
@@ -167,6 +172,10 @@ pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) ->
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => {
             priority::on_update(new, old);
+            Ok(())
+        }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            certificates::on_update(call, new, old);
             Ok(())
         }
         ("rbac.authorization.k8s.io", _) => {
@@ -197,6 +206,12 @@ pub(crate) async fn check(api: &Api, call: &Call, new: &Value, old: Option<&Valu
     let part = call.request.subresource.as_str();
     if call.resource.is("scheduling.k8s.io", "priorityclasses") && part.is_empty() {
         return priority::check_class(api, call, new, old).await;
+    }
+    if call
+        .resource
+        .is("certificates.k8s.io", "certificatesigningrequests")
+    {
+        return certificates::check(api, call, new, old);
     }
     limit_range::check(api, call, new, old).await
 }

@@ -29,6 +29,7 @@ pub(crate) struct Api {
     pub(crate) addresses: crate::admission::Addresses,
     pub(crate) tills: crate::admission::Tills,
     pub(crate) limits: crate::limits::Limits,
+    pub(crate) usage: crate::usage::Usage,
     pub(crate) documents: Arc<crate::documents::Documents>,
     /// The webhooks and policies that there are.
     pub(crate) hooks: Arc<crate::admission::Hooks>,

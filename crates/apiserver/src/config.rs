@@ -133,14 +133,12 @@ impl Config {
 #[must_use]
 pub fn unattended() -> Vec<GroupResource> {
     [
-        ("autoscaling", "horizontalpodautoscalers"),
         ("batch", "cronjobs"),
         ("networking.k8s.io", "ingresses"),
         ("networking.k8s.io", "networkpolicies"),
         ("", "persistentvolumeclaims"),
         ("", "persistentvolumes"),
         ("", "replicationcontrollers"),
-        ("certificates.k8s.io", "certificatesigningrequests"),
     ]
     .map(|(group, plural)| GroupResource {
         group: group.into(),

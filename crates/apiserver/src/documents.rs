@@ -167,6 +167,9 @@ fn custom(api: &Api) -> Result<Vec<CustomResource>> {
         let served = versions.filter(|v| v["served"] == true);
         all.extend(served.map(|version| of_version(&definition, version)));
     }
+    if crate::usage::is_ours(api) {
+        all.extend(crate::usage::resources());
+    }
     Ok(all)
 }
 
@@ -208,6 +211,7 @@ fn of_version(definition: &Value, version: &Value) -> CustomResource {
         schema: Some(&version["schema"]["openAPIV3Schema"])
             .filter(|s| s.is_object())
             .cloned(),
+        told_only: false,
     }
 }
 

@@ -172,6 +172,10 @@ async fn decide(
         create.verb = "create".into();
         api.authorizer.check(&identity, &create)?;
     }
+    if crate::usage::takes(api, &request) {
+        let pretty = wants_pretty(&parts.headers, &query);
+        return crate::usage::serve(api, &request, &query, &parts.headers, pretty).await;
+    }
     let resource = find(api, &request)?;
     let headers = parts.headers.clone();
     let pretty = wants_pretty(&headers, &query);

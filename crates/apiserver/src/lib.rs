@@ -48,6 +48,7 @@ mod status;
 mod statuses;
 mod stored;
 mod subresource;
+mod usage;
 mod verbs;
 
 pub use audit::{AuditConfig, AuditPolicy, PolicyError};

@@ -91,6 +91,7 @@ impl ApiServer {
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),
             tills: crate::admission::Tills::default(),
+            usage: crate::usage::Usage::default(),
             limits: Limits::new(config.requests_per_user),
             documents,
             hooks,

@@ -233,6 +233,7 @@ fn start_workers(
         let defaults = cedge_controllers::Config::default();
         let settings = cedge_controllers::Config {
             cluster_ca: Some(authority.certificate_pem()),
+            authority: Some(authority.clone()),
             // The hub sees sooner than a lease runs out that a node is lost; a longer grace counts for both.
             node_grace: defaults.node_grace.max(config.node_grace),
             ..defaults

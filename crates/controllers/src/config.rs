@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use cedge_pki::Authority;
 
 /// What the controllers need to know.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct Config {
     pub which: BTreeSet<Controller>,
     /// The PEM bundle for the ConfigMap `kube-root-ca.crt` of each namespace. None: that controller does nothing.
     pub cluster_ca: Option<String>,
+    /// Signs certificate requests. None: nobody does.
+    pub authority: Option<Arc<Authority>>,
     /// How long a node may be silent before its `Ready` becomes `Unknown`. Default 40 s, as in Kubernetes: a few lost
     /// renewals of a lease that is renewed every 10 s.
     pub node_grace: Duration,
@@ -59,6 +64,18 @@ pub enum Controller {
     ResourceQuota,
     /// How many pods may be evicted.
     Disruption,
+    /// `HorizontalPodAutoscalers`.
+    Autoscaler,
+    /// Approves the certificate requests of nodes.
+    CertificateApproving,
+    /// Signs approved certificate requests.
+    CertificateSigning,
+    /// Deletes old certificate requests.
+    CertificateCleaner,
+    /// Tells nodes how long they may believe what they know.
+    NodeTtl,
+    /// Tokens in Secrets.
+    TokenSecrets,
 }
 
 /// A name that no controller has.
@@ -71,6 +88,7 @@ impl Default for Config {
         Self {
             which: Controller::ALL.into_iter().collect(),
             cluster_ca: None,
+            authority: None,
             node_grace: Duration::from_secs(40),
             node_startup_grace: Duration::from_secs(60),
             terminated_pods_max: 12_500,
@@ -82,7 +100,7 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
@@ -99,6 +117,12 @@ impl Controller {
         Self::EndpointSlice,
         Self::ResourceQuota,
         Self::Disruption,
+        Self::Autoscaler,
+        Self::CertificateApproving,
+        Self::CertificateSigning,
+        Self::CertificateCleaner,
+        Self::NodeTtl,
+        Self::TokenSecrets,
     ];
 
     /// Its name, as kube-controller-manager's `--controllers` takes it.
@@ -121,6 +145,12 @@ impl Controller {
             Self::EndpointSlice => "endpointslice-controller",
             Self::ResourceQuota => "resourcequota-controller",
             Self::Disruption => "disruption-controller",
+            Self::Autoscaler => "horizontal-pod-autoscaler-controller",
+            Self::CertificateApproving => "certificatesigningrequest-approving-controller",
+            Self::CertificateSigning => "certificatesigningrequest-signing-controller",
+            Self::CertificateCleaner => "certificatesigningrequest-cleaner-controller",
+            Self::NodeTtl => "ttl-controller",
+            Self::TokenSecrets => "serviceaccount-token-controller",
         }
     }
 }

@@ -7,6 +7,8 @@
 //!
 //! Start reading at [`run`], then `replicaset.rs`: the others are built like it.
 
+mod autoscaler;
+mod certificates;
 mod claim;
 mod conditions;
 mod config;
@@ -23,17 +25,18 @@ mod history;
 mod job;
 mod namespace;
 mod node_lifecycle;
+mod node_ttl;
 mod nodes;
 mod patch;
 mod pod_gc;
 mod pods;
 mod replicaset;
 mod resource_quota;
-#[expect(dead_code, reason = "who scales comes next")]
 mod scale;
 mod service_account;
 mod slow_start;
 mod statefulset;
+mod token_secrets;
 mod ttl;
 
 use std::time::Duration;
@@ -93,6 +96,12 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::EndpointSlice => endpoints::start(ctx),
         Controller::ResourceQuota => resource_quota::start(ctx),
         Controller::Disruption => disruption::start(ctx),
+        Controller::Autoscaler => autoscaler::start(ctx),
+        Controller::CertificateApproving => certificates::start_approving(ctx),
+        Controller::CertificateSigning => certificates::start_signing(ctx),
+        Controller::CertificateCleaner => certificates::start_cleaner(ctx),
+        Controller::NodeTtl => node_ttl::start(ctx),
+        Controller::TokenSecrets => token_secrets::start(ctx),
     }
 }
 

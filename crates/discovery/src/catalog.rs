@@ -82,6 +82,8 @@ pub struct CustomResource {
     pub scale: bool,
     /// The version's `schema.openAPIV3Schema`.
     pub schema: Option<Value>,
+    /// Whether objects are only told of: they can be got and listed, not written or watched.
+    pub told_only: bool,
 }
 
 /// Every resource that is served, in the order of discovery.
@@ -240,16 +242,20 @@ impl Resource {
             short_names: texts(custom.short_names),
             categories: texts(custom.categories),
             namespaced: custom.namespaced,
-            verbs: verbs(&[
-                "delete",
-                "deletecollection",
-                "get",
-                "list",
-                "patch",
-                "create",
-                "update",
-                "watch",
-            ]),
+            verbs: if custom.told_only {
+                verbs(&["get", "list"])
+            } else {
+                verbs(&[
+                    "delete",
+                    "deletecollection",
+                    "get",
+                    "list",
+                    "patch",
+                    "create",
+                    "update",
+                    "watch",
+                ])
+            },
             subresources: parts
                 .into_iter()
                 .filter_map(|(has, part)| has.then_some(part))

@@ -283,6 +283,26 @@ impl Authority {
         Ok(vec![leaf, self.certificate.clone()])
     }
 
+    /// Signs what a user asks for and somebody has approved; the certificate alone, PEM. It is a user's or a server's, and
+    /// never one for a link.
+    ///
+    /// # Errors
+    /// When a name, a usage or the key cannot stand in a certificate.
+    pub fn sign_request(
+        &self,
+        request: &crate::CertificateRequest,
+        usages: &[String],
+        validity: Validity,
+    ) -> Result<String, SignError> {
+        let key = request.public_key().ok_or(SignError::UnsupportedKey)?;
+        let params = content::request_params(request, usages, validity)?;
+        let ca = ca_params(&self.id());
+        let issuer: Issuer<'_, &KeyPair> = Issuer::from_params(&ca, self.key.pair());
+        let signed = params.signed_by(&key, &issuer);
+        let bad = |_| SignError::BadName(request.common_name.clone());
+        signed.map(|c| credential::to_pem(c.der())).map_err(bad)
+    }
+
     fn certify(
         &self,
         profile: &Profile,

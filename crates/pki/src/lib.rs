@@ -16,6 +16,7 @@ pub mod key;
 pub mod kubeconfig;
 pub mod outside;
 pub mod pin;
+pub mod request;
 pub mod service_account;
 pub mod tls;
 pub mod verify;
@@ -28,6 +29,7 @@ pub use join::JoinToken;
 pub use key::Key;
 pub use kubeconfig::Kubeconfig;
 pub use pin::{NODE_AUTHORITY, Pin};
+pub use request::CertificateRequest;
 pub use service_account::ServiceAccountTokens;
 pub use verify::Refusal;
 

@@ -55,7 +55,7 @@ pub struct Limits {
 pub struct Usage {
     /// Processor time since it started.
     pub cpu: Duration,
-    /// Bytes of memory now.
+    /// Bytes of memory now, without the file pages that nobody has used of late.
     pub memory: u64,
 }
 
@@ -236,7 +236,12 @@ impl Membership {
         let memory = self.memory.as_ref().and_then(|dir| {
             let text =
                 read(dir, "memory.current").or_else(|| read(dir, "memory.usage_in_bytes"))?;
-            text.trim().parse().ok()
+            let all: u64 = text.trim().parse().ok()?;
+            // What the kernel would give up first is not counted, as the kubelet does.
+            let stat = read(dir, "memory.stat").unwrap_or_default();
+            let files = number_after(&stat, "total_inactive_file ");
+            let files = files.or_else(|| number_after(&stat, "inactive_file "));
+            Some(all.saturating_sub(files.unwrap_or(0)))
         })?;
         let v1 = self.dirs.iter().find_map(|dir| read(dir, "cpuacct.usage"));
         let nanos = match v1 {

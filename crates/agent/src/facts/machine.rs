@@ -29,6 +29,18 @@ pub(super) fn memory(key: &str) -> u64 {
     number.unwrap_or(0) * 1024
 }
 
+/// Processor time that all cores have worked since the machine started.
+pub(super) fn busy() -> std::time::Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    // user nice system idle iowait irq softirq steal
+    let ticks = first.split_whitespace().skip(1).take(8);
+    let ticks = ticks.enumerate().filter(|(i, _)| !matches!(i, 3 | 4));
+    let sum: u64 = ticks.filter_map(|(_, t)| t.parse::<u64>().ok()).sum();
+    // The kernel counts in hundredths of a second for everybody outside of it.
+    std::time::Duration::from_millis(sum * 10)
+}
+
 /// Size and free bytes of the file system of a directory.
 pub(super) fn disk(path: &Path) -> (u64, u64) {
     match nix::sys::statvfs::statvfs(path) {

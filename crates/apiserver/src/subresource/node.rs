@@ -92,6 +92,20 @@ fn options(call: &Call, container: &str) -> Value {
     options
 }
 
+/// What a node answers to a GET, whole; not more than so many bytes.
+pub(crate) async fn fetch(api: &Arc<Api>, node: &str, path: &str, max: usize) -> Result<Bytes> {
+    let mut sender = open(api, node).await?;
+    let answer = send(&mut sender, node, Method::GET, path, HeaderMap::new()).await?;
+    if !answer.status().is_success() {
+        return Err(refused(answer).await);
+    }
+    let body = http_body_util::Limited::new(answer.into_body(), max).collect();
+    let body = body
+        .await
+        .map_err(|e| Error::internal(format!("node {node}: {e}")))?;
+    Ok(body.to_bytes())
+}
+
 /// What there is to say of a pod that no node has.
 fn without_node(subresource: &str, name: &str, pod: &Value) -> Result<Response<Body>> {
     if subresource == "log" {

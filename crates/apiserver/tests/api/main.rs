@@ -27,6 +27,7 @@ mod patches;
 mod paths;
 mod policies;
 mod quota;
+mod usage;
 mod watches;
 mod webhooks;
 mod writes;

@@ -9,6 +9,8 @@
     reason = "every line here is a test, which clippy sees only in functions that are marked"
 )]
 
+mod access;
+mod autoscaling;
 mod disruption;
 mod garbage;
 mod jobs;

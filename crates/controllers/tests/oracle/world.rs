@@ -1,10 +1,11 @@
 //! One server, our controllers, and the played kubelet, shared by all tests of this program.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cedge_controllers::Config;
 use cedge_informer::Informers;
+use cedge_pki::Authority;
 use cedge_tasks::{Group, Shutdown};
 use cedge_testkit::{Lab, Skipped, theirs};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};

@@ -73,6 +73,79 @@ pub(super) fn leaf_params(
     Ok(params)
 }
 
+/// What a user asked for: common name, organizations, names and usages; nothing else of the request counts.
+pub(super) fn request_params(
+    request: &crate::CertificateRequest,
+    usages: &[String],
+    validity: Validity,
+) -> Result<CertificateParams, SignError> {
+    /// `organizationName`: under its number once more, as a subject holds each kind of name once.
+    const ORGANIZATION: [u64; 4] = [2, 5, 4, 10];
+    let anybody = Profile::User {
+        name: request.common_name.clone(),
+        group: None,
+    };
+    let mut params = leaf_params(&anybody, validity)?;
+    let mut subject = DistinguishedName::new();
+    let kinds = [
+        DnType::OrganizationName,
+        DnType::CustomDnType(ORGANIZATION.to_vec()),
+    ];
+    if request.organizations.len() > kinds.len() {
+        let names = request.organizations.join(", ");
+        return Err(SignError::BadName(format!(
+            "more than two organizations ({names})"
+        )));
+    }
+    for (kind, name) in kinds.into_iter().zip(&request.organizations) {
+        subject.push(kind, name.as_str());
+    }
+    if !request.common_name.is_empty() {
+        subject.push(DnType::CommonName, request.common_name.as_str());
+    }
+    params.distinguished_name = subject;
+    let names = request.dns_names.iter().map(|name| san(name));
+    let mut names: Vec<SanType> = names.collect::<Result<_, _>>()?;
+    names.extend(request.addresses.iter().map(|a| SanType::IpAddress(*a)));
+    params.subject_alt_names = names;
+    params.key_usages = Vec::new();
+    params.extended_key_usages = Vec::new();
+    for usage in usages {
+        match (key_usage(usage), extended_usage(usage)) {
+            (Some(plain), _) => params.key_usages.push(plain),
+            (None, Some(extended)) => params.extended_key_usages.push(extended),
+            (None, None) => return Err(SignError::BadName(usage.clone())),
+        }
+    }
+    Ok(params)
+}
+
+/// No usage that would make an authority of its holder.
+fn key_usage(usage: &str) -> Option<KeyUsagePurpose> {
+    Some(match usage {
+        "signing" | "digital signature" => KeyUsagePurpose::DigitalSignature,
+        "content commitment" => KeyUsagePurpose::ContentCommitment,
+        "key encipherment" => KeyUsagePurpose::KeyEncipherment,
+        "key agreement" => KeyUsagePurpose::KeyAgreement,
+        "data encipherment" => KeyUsagePurpose::DataEncipherment,
+        "encipher only" => KeyUsagePurpose::EncipherOnly,
+        "decipher only" => KeyUsagePurpose::DecipherOnly,
+        _ => return None,
+    })
+}
+
+fn extended_usage(usage: &str) -> Option<ExtendedKeyUsagePurpose> {
+    Some(match usage {
+        "server auth" => ExtendedKeyUsagePurpose::ServerAuth,
+        "client auth" => ExtendedKeyUsagePurpose::ClientAuth,
+        "code signing" => ExtendedKeyUsagePurpose::CodeSigning,
+        "email protection" | "s/mime" => ExtendedKeyUsagePurpose::EmailProtection,
+        "timestamping" => ExtendedKeyUsagePurpose::TimeStamping,
+        "ocsp signing" => ExtendedKeyUsagePurpose::OcspSigning,
+        _ => return None,
+    })
+}
+
 fn san(name: &str) -> Result<SanType, SignError> {
     if let Ok(address) = name.parse() {
         return Ok(SanType::IpAddress(address));
