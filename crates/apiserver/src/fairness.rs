@@ -21,10 +21,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use serde_json::Value;
 
 use crate::authz::Attributes;
+use crate::config::SharedRegistry;
 use crate::meta;
 use crate::respond::{self, Body};
 use level::{Level, Refused};
@@ -83,7 +83,8 @@ pub(crate) struct Place {
 // === impl Fairness ===
 
 impl Fairness {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &SharedRegistry) {
+        let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(
             "apiserver_flowcontrol_rejected_requests",
             "Requests sent away because their level is full",

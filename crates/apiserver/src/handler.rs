@@ -134,7 +134,8 @@ async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Bod
             Err(sent_away) => return *sent_away,
         },
     };
-    let done = decide(api, identity, asked, audited).await;
+    // Boxed: what follows is large, and held by every request that waits.
+    let done = Box::pin(decide(api, identity, asked, audited)).await;
     let mut response = done.unwrap_or_else(|error| respond::error(&error, encoding));
     if let Some(place) = &place {
         place.mark(&mut response);

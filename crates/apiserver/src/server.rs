@@ -80,13 +80,7 @@ impl ApiServer {
         let metrics = Metrics::new(config.metrics.clone());
         let tasks = Group::new(shutdown);
         let audit = start_audit(&config, &tasks);
-        {
-            let mut registry = config
-                .metrics
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            fairness.register(&mut registry);
-        }
+        fairness.register(&config.metrics);
         let (network, prefix) = config.service_network;
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),

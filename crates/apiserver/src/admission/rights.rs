@@ -41,7 +41,7 @@ impl Authorizer for Rights {
             None => &self.user,
             Some((namespace, name)) => {
                 account = Identity::authenticated(
-                    &format!("system:serviceaccount:{namespace}:{name}"),
+                    format!("system:serviceaccount:{namespace}:{name}"),
                     [
                         "system:serviceaccounts".to_owned(),
                         format!("system:serviceaccounts:{namespace}"),

@@ -82,6 +82,7 @@ impl Level {
 // === impl Record ===
 
 impl Record {
+    #[expect(clippy::too_many_arguments, reason = "what a record is made of, once")]
     pub(super) fn new(
         audit: Arc<Audit>,
         outcome: Outcome,

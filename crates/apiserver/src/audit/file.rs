@@ -91,7 +91,7 @@ impl Log {
         self.file = None;
         let path = &self.config.path;
         let now = cedge_tasks::clock::now();
-        let stamp = now.strftime("%Y-%m-%dT%H-%M-%S%.3f");
+        let stamp = now.strftime("%Y-%m-%dT%H-%M-%S%.9f");
         std::fs::rename(path, sibling(path, &format!("-{stamp}")))?;
         self.length = 0;
         for old in self.too_much()? {
@@ -148,7 +148,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// `audit.log` as `audit-2026-11-23T07-50-42.123.log`.
+/// `audit.log` as `audit-2026-11-23T07-50-42.123456789.log`.
 fn sibling(path: &Path, more: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let end = path
@@ -212,7 +212,6 @@ mod tests {
         let mut log = log(&path, 10, 2);
         for i in 0..6 {
             log.append(&[format!("line {i}\n").into_bytes()]).unwrap();
-            std::thread::sleep(Duration::from_millis(3));
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "line 5\n");
         let mut closed = closed(&path).unwrap();

@@ -163,7 +163,8 @@ impl Rule {
         });
         let resources: Vec<_> = resources.collect();
         let namespaces = texts(rule, "namespaces");
-        if !paths.is_empty() && !(resources.is_empty() && namespaces.is_empty()) {
+        let for_resources = !resources.is_empty() || !namespaces.is_empty();
+        if !paths.is_empty() && for_resources {
             let why = "rules cannot apply to both regular resources and non-resource URLs";
             return Err(wrong("nonResourceURLs", why.into()));
         }

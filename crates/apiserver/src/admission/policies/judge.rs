@@ -131,7 +131,7 @@ impl Found {
         self.refuse(
             policy,
             binding,
-            format!("failed to configure {what}: {why}"),
+            &format!("failed to configure {what}: {why}"),
             String::new(),
         );
     }
@@ -140,7 +140,7 @@ impl Found {
         &mut self,
         policy: &ValidatingPolicy,
         binding: Option<&Binding>,
-        message: String,
+        message: &str,
         reason: String,
     ) {
         let with = binding.map(|b| format!(" with binding '{}'", b.name));
@@ -169,7 +169,7 @@ impl Found {
             for action in &binding.actions {
                 match action.as_str() {
                     "Deny" => {
-                        self.refuse(policy, Some(binding), message.clone(), reason.clone());
+                        self.refuse(policy, Some(binding), &message, reason.clone());
                     }
                     "Warn" => deed.call.warn(format!(
                         "Validation failed for ValidatingAdmissionPolicy '{}' with binding '{}': {message}",
@@ -185,7 +185,7 @@ impl Found {
         }
         annotations.extend(verdict.annotations);
         for why in verdict.annotation_errors {
-            self.refuse(policy, Some(binding), why, String::new());
+            self.refuse(policy, Some(binding), &why, String::new());
         }
     }
 
