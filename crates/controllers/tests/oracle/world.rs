@@ -51,6 +51,7 @@ fn start() -> Result<World, Skipped> {
     let group = Group::new(Shutdown::never());
     let config = Config {
         cluster_ca: Some(lab.root_ca.clone()),
+        authority: Some(Arc::new(Authority::ephemeral())),
         node_grace: Duration::from_secs(5),
         node_startup_grace: Duration::from_secs(5),
         vanished_node_quarantine: Duration::from_secs(1),
