@@ -11,4 +11,5 @@ pub mod door;
 pub mod history;
 pub mod kinds;
 pub mod memory;
+pub mod polite;
 pub mod storm;

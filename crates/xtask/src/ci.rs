@@ -72,7 +72,14 @@ pub(crate) fn run() -> Result<()> {
         "--nocapture",
     ];
     step("e2e", Command::new("cargo").args(e2e).env("CEDGE_E2E", "1"))?;
-    let hard = ["test", "-p", "cedge-robustness", "--", "--nocapture"];
+    let hard = [
+        "test",
+        "-p",
+        "cedge-robustness",
+        "--",
+        "--test-threads=1",
+        "--nocapture",
+    ];
     step(
         "hard times",
         Command::new("cargo").args(hard).env("CEDGE_E2E", "1"),
