@@ -186,6 +186,7 @@ impl Expression {
         let (plain, variables) = parse_aside(text, makes_messages)?;
         let mut expr = plain.clone();
         meter(&mut expr);
+        select_strictly(&mut expr);
         Ok(Self {
             expr: Arc::new(expr),
             plain: Arc::new(plain),
@@ -494,6 +495,25 @@ fn meter(expr: &mut IdedExpr) {
     }
     for child in children_mut(expr) {
         meter(child);
+    }
+}
+
+/// A field of something that has no fields is an error, as in Kubernetes; the interpreter's own selection gives `false`
+/// there, which a negation makes true.
+fn select_strictly(expr: &mut IdedExpr) {
+    for child in children_mut(expr) {
+        select_strictly(child);
+    }
+    if let Expr::Select(select) = &mut expr.expr
+        && !select.test
+    {
+        let name = LiteralValue::String(std::mem::take(&mut select.field).into());
+        let key = IdedExpr {
+            id: 0,
+            expr: Expr::Literal(name),
+        };
+        let operand = std::mem::take(select.operand.as_mut());
+        *expr = call("_[_]", vec![operand, key]);
     }
 }
 

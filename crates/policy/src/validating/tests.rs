@@ -126,3 +126,15 @@ fn a_hostile_expression_ends_by_its_budget() {
     let said = messages(spec, json!({"l": list}));
     assert!(said[0].contains("cost limit exceeded"), "{said:?}");
 }
+
+#[test]
+fn a_field_of_what_has_none_is_an_error_and_not_false() {
+    let policy = ValidatingPolicy::compile(&json!({"spec": {"validations": [
+        {"expression": "!oldObject.spec.on"}, {"expression": "!object.name.on"}]}}));
+    let verdict = policy.judge(&Sight {
+        object: Some(&json!({"name": "text"})),
+        ..Sight::default()
+    });
+    assert_eq!(verdict.denials.len(), 2, "{verdict:?}");
+    assert!(verdict.denials[0].message.contains("resulted in error"));
+}
