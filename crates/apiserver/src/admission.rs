@@ -3,6 +3,7 @@
 mod certificates;
 mod deed;
 mod hooks;
+mod kubelet;
 mod limit_range;
 mod namespace;
 mod node;
@@ -87,6 +88,7 @@ pub(crate) async fn of_answered(
     object: &mut Value,
     dry_run: bool,
 ) -> Result<()> {
+    kubelet::check_answered(api, call, object).await?;
     let options = call.options_object("CreateOptions");
     let name = &call.request.name;
     let deed = Deed::new(api, call, Operation::Create, name, options, dry_run);
@@ -144,6 +146,7 @@ pub(crate) fn complete(resource: &Resource, object: &mut Value) {
 /// Before an object is created; after its defaults, before it is validated.
 pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Result<()> {
     let resource = &*call.resource;
+    kubelet::check(api, call, object, None)?;
     if resource.namespaced {
         namespace::must_take(api, call, meta::namespace(object), meta::name(object)).await?;
     }
@@ -169,6 +172,7 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
 /// Before an object is changed; after what a write may not change was put back.
 pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) -> Result<()> {
     let resource = &*call.resource;
+    kubelet::check(api, call, new, Some(old))?;
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => {
             priority::on_update(new, old);
@@ -192,6 +196,7 @@ pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) ->
 /// Before an object is deleted.
 pub(crate) fn on_delete(call: &Call, object: &Value) -> Result<()> {
     let resource = &*call.resource;
+    kubelet::check_deletion(call, object)?;
     if resource.is("", "namespaces") && namespace::IMMORTAL.contains(&meta::name(object)) {
         return Err(Error::Forbidden(
             resource.about(meta::name(object)),

@@ -1,4 +1,6 @@
-//! Whether they may: RBAC.
+//! Whether they may: RBAC, and beside it what nodes may.
+
+pub(crate) mod node;
 
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -178,6 +180,43 @@ fn read(kind: &str, object: &Value) -> Option<Object> {
     let read = Object::read(kind, object);
     read.inspect_err(|error| tracing::error!(kind, name = meta::name(object), %error, "role or binding is ignored"))
         .ok()
+}
+
+/// Whether somebody may: by RBAC, or as a node. `fields` is the field selector of a list or watch.
+pub(crate) fn decide(
+    api: &Api,
+    identity: &Identity,
+    attributes: &Attributes,
+    fields: &str,
+) -> Decision {
+    let why = match node::speaking(identity) {
+        None => String::new(),
+        Some(node) => match node::check(api, identity, node, attributes, fields) {
+            Ok(()) => {
+                let reason = String::new();
+                return Decision::Allowed { reason };
+            }
+            Err(why) => why,
+        },
+    };
+    match api.authorizer.decide(identity, attributes) {
+        Decision::Denied { reason } if reason.is_empty() => Decision::Denied { reason: why },
+        decided => decided,
+    }
+}
+
+/// # Errors
+/// They may not; the error says what.
+pub(crate) fn check(
+    api: &Api,
+    identity: &Identity,
+    attributes: &Attributes,
+    fields: &str,
+) -> Result<()> {
+    match decide(api, identity, attributes, fields) {
+        Decision::Allowed { .. } => Ok(()),
+        Decision::Denied { reason } => Err(attributes.refusal(&identity.user, &reason)),
+    }
 }
 
 /// Nobody grants what they do not have.

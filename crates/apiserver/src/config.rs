@@ -88,6 +88,9 @@ pub struct Config {
     pub front_proxy: Option<FrontProxy>,
     /// The audit log. Default none.
     pub audit: Option<AuditConfig>,
+    /// How this server dials kubelets that registered themselves: whose serving certificates it takes, and what it shows.
+    /// Without it those are not dialled.
+    pub kubelets: Option<Arc<rustls::ClientConfig>>,
     /// Kinds that no controller acts on: an Event on each new object says so.
     pub unattended: Vec<GroupResource>,
     /// Whether a pod needs an account that exists. Default yes, as in Kubernetes; no where nothing makes accounts.
@@ -118,6 +121,7 @@ impl Config {
             node_credential: None,
             front_proxy: None,
             audit: None,
+            kubelets: None,
             unattended: unattended(),
             require_service_accounts: true,
             service_network: (Ipv4Addr::new(10, 43, 0, 0), 16),

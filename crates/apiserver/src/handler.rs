@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::audit::{Audited, Stage};
-use crate::authz::Attributes;
+use crate::authz::{self, Attributes};
 use crate::call::Call;
 use crate::limits::{BODY_MAX, REQUEST_TIME_MAX};
 use crate::metrics::{Gauge, Route};
@@ -166,12 +166,13 @@ async fn decide(
     if identity.user == cedge_pki::identity::ANONYMOUS {
         return Err(Error::Unauthorized);
     }
-    api.authorizer.check(&identity, &Attributes::of(&request))?;
+    let fields = query.get("fieldSelector").unwrap_or_default();
+    authz::check(api, &identity, &Attributes::of(&request), fields)?;
     if enters_pod(&request) {
         // A WebSocket is opened by GET, yet it is no reading.
         let mut create = Attributes::of(&request);
         create.verb = "create".into();
-        api.authorizer.check(&identity, &create)?;
+        authz::check(api, &identity, &create, "")?;
     }
     if crate::usage::takes(api, &request) {
         let pretty = wants_pretty(&parts.headers, &query);

@@ -14,7 +14,9 @@ use anyhow::Context as _;
 use cedge_apiserver::{ApiServer, FrontProxy};
 use cedge_informer::{Cache, Events, Informers};
 use cedge_pki::{
-    Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity, tls,
+    Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity,
+    outside::{self, Trust},
+    tls,
 };
 use cedge_store::Store;
 use cedge_tasks::{Backoff, Group, Ready, Shutdown, clock};
@@ -150,8 +152,12 @@ async fn start_api(
     settings.audit.clone_from(&config.audit);
     settings.front_proxy = Some(front_proxy(config, authority)?);
     settings.node_connector = Arc::new(wires::ToNodes(tree.clone()));
+    let shown = node_credential(authority)?;
+    // Kubelets show certificates of this cluster (signed for `kubernetes.io/kubelet-serving`), for their addresses.
+    let trust = Trust::Bundle(authority.certificate_pem().into_bytes());
+    settings.kubelets = outside::client(&trust, Some(shown.clone()));
     if !config.runs(Module::Tree) {
-        settings.node_credential = Some(node_credential(authority)?);
+        settings.node_credential = Some(shown);
     }
     settings.advertised = config
         .hub_addresses()

@@ -11,6 +11,7 @@ mod folder;
 mod foreign;
 pub mod hostile;
 mod kubectl;
+pub mod kubelet;
 mod look;
 mod machine;
 pub mod manifest;

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cedge_pki::{LiveCredential, NODE_AUTHORITY, Pin, Refusal, tls};
+use cedge_pki::{NODE_AUTHORITY, Pin, Refusal, tls};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -30,9 +31,6 @@ pub(super) async fn dial(api: &Api, node: &str) -> Result<Box<dyn ByteStream>, C
         Err(absent @ ConnectError::NotConnected(_)) => absent,
         other => return other,
     };
-    let Some(credential) = &api.config.node_credential else {
-        return Err(absent);
-    };
     let object = api.cache.kind("", "nodes").get(node);
     let Some(port) = object.and_then(|o| Port::of(&o.value().ok()?)) else {
         return Err(absent);
@@ -41,7 +39,15 @@ pub(super) async fn dial(api: &Api, node: &str) -> Result<Box<dyn ByteStream>, C
         node: node.to_owned(),
         cause,
     };
-    port.dial(credential).await.map_err(failed)
+    let settings = match (port.authority, &api.config.node_credential) {
+        (Some(pin), Some(credential)) => tls::node_client(pin, Arc::clone(credential)),
+        (Some(_), None) => return Err(absent),
+        (None, _) => match &api.config.kubelets {
+            Some(settings) => Arc::clone(settings),
+            None => return Err(absent),
+        },
+    };
+    port.dial(settings).await.map_err(failed)
 }
 
 /// Where a node's HTTP server is said to be.
@@ -49,13 +55,14 @@ pub(super) async fn dial(api: &Api, node: &str) -> Result<Box<dyn ByteStream>, C
 struct Port {
     host: String,
     port: u16,
-    /// The authority behind its certificate.
-    authority: Pin,
+    /// The authority behind its certificate; none for a kubelet that registered itself, whose serving certificate must
+    /// be of an authority that this server trusts, for this host.
+    authority: Option<Pin>,
 }
 
 impl Port {
-    /// What the Node says. One that does not say who answers there is not dialled: whoever had its address would get
-    /// what people type into their shells.
+    /// What the Node says. Nobody is dialled who cannot prove to be it: whoever had its address would get what people
+    /// type into their shells.
     fn of(node: &Value) -> Option<Self> {
         let status = &node["status"];
         let port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64()?;
@@ -64,17 +71,19 @@ impl Port {
             let found = addresses.iter().find(|a| a["type"] == *kind);
             found.and_then(|a| a["address"].as_str())
         })?;
-        let authority = node["metadata"]["annotations"][NODE_AUTHORITY].as_str()?;
+        let authority = node["metadata"]["annotations"][NODE_AUTHORITY].as_str();
         Some(Self {
             host: host.to_owned(),
             port: u16::try_from(port).ok().filter(|p| *p != 0)?,
-            authority: authority.parse().ok()?,
+            authority: match authority {
+                Some(pin) => Some(pin.parse().ok()?),
+                None => None,
+            },
         })
     }
 
-    async fn dial(&self, credential: &Arc<LiveCredential>) -> io::Result<Box<dyn ByteStream>> {
-        let settings = tls::node_client(self.authority, Arc::clone(credential));
-        // The pinned authority says who answers, not the name.
+    async fn dial(&self, settings: Arc<ClientConfig>) -> io::Result<Box<dyn ByteStream>> {
+        // A pinned authority says who answers, not the name.
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         let stream = within(TcpStream::connect((self.host.as_str(), self.port))).await?;
         let _ = stream.set_nodelay(true);
@@ -104,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_dialled_where_it_says_and_only_if_it_says_who_answers() {
+    fn a_node_is_dialled_where_it_says_and_by_the_authority_that_it_names() {
         let pin = Pin([7; 32]);
         let mut node = json!({
             "metadata": {"annotations": {NODE_AUTHORITY: pin.to_string()}},
@@ -115,8 +124,10 @@ mod tests {
         });
         let port = Port::of(&node).unwrap();
         assert_eq!((port.host.as_str(), port.port), ("10.0.0.9", 40123));
-        assert_eq!(port.authority, pin);
+        assert_eq!(port.authority, Some(pin));
         node["metadata"]["annotations"] = json!({});
+        assert_eq!(Port::of(&node).unwrap().authority, None, "a kubelet");
+        node["metadata"]["annotations"] = json!({NODE_AUTHORITY: "nonsense"});
         assert_eq!(Port::of(&node), None);
     }
 }
