@@ -15,6 +15,7 @@ mod quota;
 mod rights;
 mod service;
 mod service_account;
+mod warnings;
 mod webhooks;
 
 pub(crate) use deed::Deed;
@@ -165,6 +166,10 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
             Ok(())
         }
         ("rbac.authorization.k8s.io", _) => crate::authz::check_escalation(api, call, object, None),
+        ("", "limitranges") if meta::name(object).is_empty() => {
+            meta::set(object, "name", crate::verbs::create::new_uid());
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -176,6 +181,9 @@ pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) ->
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "pods") => {
             priority::on_update(new, old);
+            if call.request.subresource.is_empty() {
+                pod::on_update(new);
+            }
             Ok(())
         }
         ("certificates.k8s.io", "certificatesigningrequests") => {
@@ -237,6 +245,7 @@ pub(crate) async fn reserve(
     old: Option<&Value>,
     dry_run: bool,
 ) -> Result<Reserved> {
+    warnings::look(call, new, old);
     let charged = quota::charge(api, call, new, old, dry_run).await?;
     let mut addresses = service::Taken::nothing();
     if call.resource.is("", "services") && call.request.subresource.is_empty() {

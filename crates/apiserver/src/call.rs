@@ -79,6 +79,12 @@ impl Call {
         stamp(self.now)
     }
 
+    /// What the caller is to be warned of, so far.
+    pub(crate) fn warned(&self) -> Vec<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *warnings)
+    }
+
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         let text = text.into();
@@ -99,7 +105,7 @@ impl Call {
     pub(crate) fn object(&self, body: &Bytes, options: &WriteOptions) -> Result<Value> {
         let form = negotiate::body_form(&self.headers, self.resource.is_custom())?;
         let speaks = self.resource.speaks(&self.request.subresource);
-        let mut object = decode::object(body, form).map_err(|e| {
+        let (mut object, twice) = decode::object(body, form).map_err(|e| {
             let kind = &speaks.kind;
             let shown = summary(body);
             Error::BadRequest(format!(
@@ -107,22 +113,50 @@ impl Call {
             ))
         })?;
         check_kind(&mut object, &speaks)?;
-        let duplicates = match options.field_validation {
-            FieldValidation::Ignore => Vec::new(),
-            _ if form != BodyForm::Json => Vec::new(),
-            _ => cedge_schema::duplicate_fields(body),
-        };
-        self.check_fields(&mut object, &speaks, options, &duplicates)?;
+        let strict = options.field_validation != FieldValidation::Ignore;
+        match self.resource.types(&speaks) {
+            Some(ty) if strict && form == BodyForm::Json && !self.resource.is_custom() => {
+                let ordered = cedge_schema::strict_errors(ty, body);
+                self.check_ordered(&mut object, &speaks, options, ordered)?;
+            }
+            _ => {
+                let mistakes = match form {
+                    BodyForm::Json if strict => cedge_schema::duplicate_fields(body)
+                        .iter()
+                        .map(|path| format!("duplicate field \"{path}\""))
+                        .collect(),
+                    _ => twice,
+                };
+                self.check_fields(&mut object, &speaks, options, &mistakes)?;
+            }
+        }
         Ok(object)
     }
 
-    /// Refuses wrong types; refuses, warns of, or ignores unknown and duplicate fields; removes the unknown ones.
+    /// Refuses wrong types; refuses, warns of, or ignores unknown fields and the mistakes that were found before; removes
+    /// the unknown ones.
     pub(crate) fn check_fields(
         &self,
         object: &mut Value,
         speaks: &Speaks,
         options: &WriteOptions,
-        duplicates: &[String],
+        found: &[String],
+    ) -> Result<()> {
+        let mut with_unknown = object.clone();
+        let unknown = self.resource.prune(speaks, &mut with_unknown);
+        let unknown = unknown
+            .iter()
+            .map(|path| format!("unknown field \"{path}\""));
+        let mistakes = found.iter().cloned().chain(unknown).collect();
+        self.check_ordered(object, speaks, options, mistakes)
+    }
+
+    fn check_ordered(
+        &self,
+        object: &mut Value,
+        speaks: &Speaks,
+        options: &WriteOptions,
+        mistakes: Vec<String>,
     ) -> Result<()> {
         let cannot = |why: String| {
             let (kind, version) = (&speaks.kind, &speaks.version);
@@ -131,22 +165,17 @@ impl Call {
             ))
         };
         self.resource.check_types(speaks, object).map_err(cannot)?;
-        let unknown = self.resource.prune(speaks, object);
-        let mistakes = unknown
-            .iter()
-            .map(|path| format!("unknown field \"{path}\""));
-        let mut mistakes: Vec<String> = mistakes.collect();
-        mistakes.extend(
-            duplicates
-                .iter()
-                .map(|path| format!("duplicate field \"{path}\"")),
-        );
+        self.resource.prune(speaks, object);
         match options.field_validation {
             FieldValidation::Ignore => {}
             FieldValidation::Warn => mistakes.into_iter().for_each(|m| self.warn(m)),
             FieldValidation::Strict if mistakes.is_empty() => {}
             FieldValidation::Strict => {
-                let why = format!("strict decoding error: {}", mistakes.join(", "));
+                let yaml = match mistakes.first() {
+                    Some(first) if first.starts_with("line ") => "yaml: unmarshal errors:\n  ",
+                    _ => "",
+                };
+                let why = format!("strict decoding error: {yaml}{}", mistakes.join(", "));
                 return Err(if self.resource.is_custom() {
                     Error::BadRequest(why)
                 } else {
@@ -166,6 +195,16 @@ pub(crate) fn stamp(at: Timestamp) -> String {
 /// Checks what a body says it is, and fills it in where it says nothing.
 pub(crate) fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
     let expected = speaks.api_version();
+    if let Some(version) = object["apiVersion"]
+        .as_str()
+        .filter(|v| v.matches('/').count() > 1)
+    {
+        return Err(Error::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): unexpected GroupVersion string: {version} ({})",
+            speaks.kind,
+            summary(object.to_string().as_bytes())
+        )));
+    }
     let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
     let (mut version, mut kind) = (text("apiVersion"), text("kind"));
     if version.is_empty() {

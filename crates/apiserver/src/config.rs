@@ -95,6 +95,9 @@ pub struct Config {
     pub unattended: Vec<GroupResource>,
     /// Whether a pod needs an account that exists. Default yes, as in Kubernetes; no where nothing makes accounts.
     pub require_service_accounts: bool,
+    /// Whether aggregated cluster roles get their rules written into them. Default yes; no where controllers of others
+    /// do that.
+    pub aggregate_roles: bool,
     /// The range of service addresses: network and length of its prefix. Default 10.43.0.0/16.
     pub service_network: (Ipv4Addr, u8),
     /// Where clients reach this server: the endpoint behind the service `kubernetes`.
@@ -124,6 +127,7 @@ impl Config {
             kubelets: None,
             unattended: unattended(),
             require_service_accounts: true,
+            aggregate_roles: true,
             service_network: (Ipv4Addr::new(10, 43, 0, 0), 16),
             advertised: None,
             metrics: SharedRegistry::default(),

@@ -1,9 +1,12 @@
 //! Bodies into JSON values, bounded in depth, and what a body says it is.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::negotiate::BodyForm;
+use crate::query::FieldValidation;
 use crate::status::{Error, Result};
+
+mod go_json;
 
 /// How deep YAML may nest; JSON stops at the same depth by serde_json's own limit.
 const DEPTH_MAX: usize = 128;
@@ -11,56 +14,114 @@ const DEPTH_MAX: usize = 128;
 /// What Kubernetes reads first of every body, in the words of Go.
 const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
 
-/// Reads an object.
-pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<Value> {
-    let value = match form {
-        BodyForm::Json => from_json(bytes),
-        BodyForm::Yaml => from_yaml(bytes),
-        BodyForm::Protobuf => from_protobuf(bytes),
-    }?;
-    let what = match value {
-        Value::Object(_) => return Ok(value),
+/// Reads an object, and what strict field validation finds in its YAML.
+pub(crate) fn object(bytes: &[u8], form: BodyForm) -> Result<(Value, Vec<String>)> {
+    let (value, twice) = match form {
+        BodyForm::Json => (from_json(bytes)?, Vec::new()),
+        BodyForm::Yaml => from_yaml(bytes)?,
+        BodyForm::Protobuf => (from_protobuf(bytes)?, Vec::new()),
+    };
+    for field in ["apiVersion", "kind"] {
+        let what = match &value[field] {
+            Value::Null | Value::String(_) => continue,
+            other => json_kind(other),
+        };
+        return Err(Error::BadRequest(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go struct field \
+             .{field} of type string"
+        )));
+    }
+    match &value {
+        Value::Object(_) => Ok((value, twice)),
+        // To Go, null is an object without fields.
+        Value::Null => Ok((Value::Object(Map::new()), twice)),
+        other => Err(Error::BadRequest(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {TYPE_META}",
+            json_kind(other)
+        ))),
+    }
+}
+
+fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "object",
         Value::Array(_) => "array",
         Value::String(_) => "string",
         Value::Number(_) => "number",
         Value::Bool(_) => "bool",
         Value::Null => "null",
-    };
-    Err(Error::BadRequest(format!(
-        "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type {TYPE_META}"
-    )))
+    }
 }
 
 /// Reads any JSON, as patches may be arrays.
 pub(crate) fn from_json(bytes: &[u8]) -> Result<Value> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::BadRequest(format!("couldn't get version/kind; json parse error: {e}")))
+    serde_json::from_slice(bytes).map_err(|e| {
+        let why = go_json::mistake(bytes).unwrap_or_else(|| e.to_string());
+        Error::BadRequest(format!(
+            "couldn't get version/kind; json parse error: {why}"
+        ))
+    })
 }
 
-/// Reads the body of an apply patch: YAML, of which JSON is a part.
-pub(crate) fn apply(bytes: &[u8]) -> Result<Value> {
+/// Reads the body of an apply patch: YAML, of which JSON is a part. Also what strict field validation finds in it.
+pub(crate) fn apply(bytes: &[u8], validation: FieldValidation) -> Result<(Value, Vec<String>)> {
+    let wrong = |why: String| Error::BadRequest(why);
     let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    let value = match is_json.then(|| from_json(bytes)) {
-        Some(Ok(value)) => Ok(value),
+    let read = match is_json.then(|| from_json(bytes)) {
+        Some(Ok(value)) => Ok((value, Vec::new())),
         _ => from_yaml(bytes),
     };
-    match value {
-        Ok(value) if value.is_object() => Ok(value),
-        Ok(_) => Err(Error::BadRequest(
-            "error decoding YAML: not an object".into(),
-        )),
-        Err(e) => Err(Error::BadRequest(format!("error encoding patch: {e}"))),
+    let (value, twice) = read.map_err(|e| {
+        wrong(format!(
+            "error decoding patch: error converting YAML to JSON: {e}"
+        ))
+    })?;
+    if let (Some(twice), FieldValidation::Strict) = (twice.first(), validation) {
+        return Err(wrong(format!(
+            "error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  {twice}"
+        )));
+    }
+    match &value {
+        Value::Object(_) => Ok((value, twice)),
+        Value::Null => Ok((Value::Object(Map::new()), twice)),
+        other => Err(wrong(format!(
+            "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go \
+             value of type map[string]interface {{}}",
+            json_kind(other)
+        ))),
     }
 }
 
-fn from_yaml(bytes: &[u8]) -> Result<Value> {
+/// Reads YAML. A key that is given twice is a mistake of which strict readers are told; its last value counts.
+fn from_yaml(bytes: &[u8]) -> Result<(Value, Vec<String>)> {
     let wrong = |e: String| Error::BadRequest(format!("yaml: {e}"));
     let text = std::str::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?;
-    let value: Value = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    let (value, twice) = match serde_saphyr::from_str::<Value>(text) {
+        Ok(value) => (value, Vec::new()),
+        Err(error) => {
+            let said = error.to_string();
+            let Some(key) = key_given_twice(&said) else {
+                return Err(wrong(said));
+            };
+            let options = serde_saphyr::options! {
+                duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+            };
+            let value = serde_saphyr::from_str_with_options(text, options);
+            (value.map_err(|e| wrong(e.to_string()))?, vec![key])
+        }
+    };
     if is_deeper_than(&value, DEPTH_MAX) {
         return Err(wrong("exceeded max depth".into()));
     }
-    Ok(value)
+    Ok((value, twice))
+}
+
+/// What Go says of the first key that is given twice.
+fn key_given_twice(said: &str) -> Option<String> {
+    let (place, rest) = said.split_once("duplicate mapping key: ")?;
+    let line = place.split("line ").nth(1)?.split(' ').next()?;
+    let key = rest.split(',').next()?;
+    Some(format!("line {line}: key \"{key}\" already set in map"))
 }
 
 fn is_deeper_than(value: &Value, depth: usize) -> bool {
@@ -112,7 +173,7 @@ mod tests {
         };
         for depth in [100, 126, 127] {
             let read = object(&body(depth), BodyForm::Protobuf);
-            let stored = read.map(|value| value.to_string());
+            let stored = read.map(|(value, _)| value.to_string());
             assert!(stored.is_err() || from_json(stored.unwrap().as_bytes()).is_ok());
         }
         assert!(object(&body(100), BodyForm::Protobuf).is_ok());
@@ -122,9 +183,12 @@ mod tests {
 
     #[test]
     fn yaml_is_read() {
-        let value = object(b"kind: Pod\nmetadata: {name: a}\n", BodyForm::Yaml).unwrap();
+        let (value, _) = object(b"kind: Pod\nmetadata: {name: a}\n", BodyForm::Yaml).unwrap();
         assert_eq!(value["metadata"]["name"], "a");
         assert!(object(b"- a", BodyForm::Yaml).is_err());
-        assert!(apply(b"{\"a\": 1}").is_ok());
+        assert!(apply(b"{\"a\": 1}", FieldValidation::Strict).is_ok());
+        let twice = b"a: 1\na: 2";
+        assert!(apply(twice, FieldValidation::Strict).is_err());
+        assert_eq!(apply(twice, FieldValidation::Warn).unwrap().0["a"], 2);
     }
 }

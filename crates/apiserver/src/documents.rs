@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::crds;
+use crate::negotiate::{Accepted, Encoding, Offer};
 use crate::respond::{self, Body};
 use crate::selector::Filter;
 use crate::status::{Error, Result};
@@ -58,7 +59,7 @@ impl Documents {
         if let Some(route) = behind.and_then(|path| api.extensions.find(path)) {
             let document = crate::extension::openapi(api, &route).await;
             let document = document.ok_or(Error::NoSuchPath)?;
-            let encoding = crate::negotiate::Encoding::Json;
+            let encoding = Encoding::Json;
             return Ok(respond::value(StatusCode::OK, encoding, &document));
         }
         let documents = self.of(api).await?;
@@ -67,8 +68,12 @@ impl Documents {
             let values: Vec<&str> = values.iter().filter_map(|v| v.to_str().ok()).collect();
             (!values.is_empty()).then(|| values.join(","))
         };
-        let (accept, known) = (header(ACCEPT), header(IF_NONE_MATCH));
-        let gzip = header(ACCEPT_ENCODING).is_some_and(|e| e.contains("gzip"));
+        let (mut accept, known) = (header(ACCEPT), header(IF_NONE_MATCH));
+        let yaml = wants_yaml(parts, path)?;
+        if yaml {
+            accept = None;
+        }
+        let gzip = !yaml && header(ACCEPT_ENCODING).is_some_and(|e| e.contains("gzip"));
         let path = path.to_owned();
         // OpenAPI takes some ten milliseconds: not on a thread that others wait for.
         let made = tokio::task::spawn_blocking(move || {
@@ -83,7 +88,8 @@ impl Documents {
             Answer::NotFound => Err(missing(parts.uri.path())),
             Answer::NotAcceptable => Err(Error::NotAcceptable("application/json".into())),
             Answer::NotModified(etag) => Ok(not_modified(&etag)),
-            Answer::Document(document) => Ok(answer(document)),
+            Answer::Document(document) if yaml => in_yaml(&document),
+            Answer::Document(document) => Ok(answer(document, parts.uri.path())),
         }
     }
 
@@ -215,9 +221,38 @@ fn of_version(definition: &Value, version: &Value) -> CustomResource {
     }
 }
 
-fn answer(document: Document) -> Response<Body> {
+/// Whether discovery is asked for as YAML; who takes neither that nor JSON is refused, each path in its own words.
+fn wants_yaml(parts: &Parts, path: &str) -> Result<bool> {
+    let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let (is_list, routed) = match steps.as_slice() {
+        ["api"] | ["api", _] | ["apis", _, _] => (true, true),
+        ["apis"] | ["apis", _] => (true, false),
+        _ => (false, false),
+    };
+    let asks = parts.headers.get(ACCEPT).and_then(|a| a.to_str().ok());
+    if !is_list || asks.is_some_and(|a| a.contains("APIGroupDiscoveryList")) {
+        return Ok(false);
+    }
+    match Accepted::parse(&parts.headers, false, Offer::default()) {
+        Ok(accepted) => Ok(accepted.encoding == Encoding::Yaml),
+        Err(error) if routed => Err(error),
+        Err(_) => Err(Error::NotAcceptable(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf".into(),
+        )),
+    }
+}
+
+fn in_yaml(document: &Document) -> Result<Response<Body>> {
+    let value: Value = serde_json::from_slice(&document.body).map_err(Error::internal)?;
+    Ok(respond::value(StatusCode::OK, Encoding::Yaml, &value))
+}
+
+fn answer(document: Document, path: &str) -> Response<Body> {
     let mut response = respond::bytes(StatusCode::OK, document.content_type, document.body);
-    tag(&mut response, &document.etag);
+    // Plain discovery is never asked whether it has changed.
+    if path.contains("openapi") || document.content_type.contains("as=") {
+        tag(&mut response, &document.etag);
+    }
     if document.gzip {
         let headers = response.headers_mut();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -247,5 +282,5 @@ fn paths() -> Response<Body> {
         "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
         "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
     ]});
-    respond::value(StatusCode::OK, crate::negotiate::Encoding::Json, &list)
+    respond::value(StatusCode::OK, Encoding::Json, &list)
 }

@@ -1,13 +1,13 @@
 //! The way of a request: who, what, may they, is it there, then the verb.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use cedge_pki::Identity;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::authz::{self, Attributes};
 use crate::call::Call;
 use crate::limits::{BODY_MAX, REQUEST_TIME_MAX};
 use crate::metrics::{Gauge, Route};
-use crate::negotiate::{Accepted, Encoding, wants_pretty};
+use crate::negotiate::{Accepted, Encoding, Offer, wants_pretty};
 use crate::query::Query;
 use crate::request::{ResourceRequest, Target, Verb};
 use crate::resource::{Resource, Served};
@@ -32,10 +32,11 @@ pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Bo
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let target = Target::parse(&parts.method, parts.uri.path(), &query);
     let route = route(&api, &target, &parts);
-    let encoding = if wants_pretty(&parts.headers, &query) {
-        Encoding::Pretty
-    } else {
-        Encoding::Json
+    let pretty = wants_pretty(&parts.headers, &query);
+    let encoding = match Accepted::parse(&parts.headers, pretty, Offer::default()) {
+        Ok(accepted) => accepted.encoding,
+        Err(_) if pretty => Encoding::Pretty,
+        Err(_) => Encoding::Json,
     };
     let streams = matches!(&target, Target::Resource(r) if is_stream(r, &query));
     let gauge = Gauge::up(&api.metrics.in_flight);
@@ -183,7 +184,7 @@ async fn decide(
     let pretty = wants_pretty(&headers, &query);
     let streams = is_stream(&request, &query);
     let call = Call {
-        accepted: accepted(&headers, pretty, &request)?,
+        accepted: accepted(&headers, pretty, &request, &resource)?,
         identity,
         request,
         resource,
@@ -215,11 +216,10 @@ async fn decide(
         Ok(response) => response,
         Err(error) => respond::error(&error, call.accepted.encoding),
     };
-    let warnings = call
-        .warnings
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    respond::warn(&mut response, &warnings);
+    let refused = response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    if !refused {
+        respond::warn(&mut response, &call.warned());
+    }
     Ok(response)
 }
 
@@ -246,7 +246,10 @@ async fn behind(
 /// Requests that may last as long as their client likes.
 async fn stream(api: &Arc<Api>, call: Call, parts: Parts, body: Body) -> Result<Response<Body>> {
     if call.request.verb == Verb::Watch {
-        return verbs::watch::watch(api, call).await;
+        let warnings = call.warned();
+        let mut response = verbs::watch::watch(api, call).await?;
+        respond::warn(&mut response, &warnings);
+        return Ok(response);
     }
     subresource::node::connect(api, call, Request::from_parts(parts, body)).await
 }
@@ -292,10 +295,15 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     if in_namespace && !resource.namespaced {
         return Err(unknown(&request.group));
     }
+    let not_this_verb = || Err(Error::MethodNotAllowed(About::default(), String::new()));
+    let collection = request.name.is_empty() && request.subresource.is_empty();
+    if resource.namespaced && !in_namespace && !across && collection {
+        // All namespaces can be listed, and nothing else.
+        return not_this_verb();
+    }
     if resource.namespaced && !in_namespace && !(across && request.subresource.is_empty()) {
         return Err(unknown(&request.group));
     }
-    let not_this_verb = || Err(Error::MethodNotAllowed(About::default(), String::new()));
     if request.subresource.is_empty() && request.verb == Verb::Create && !request.name.is_empty() {
         return not_this_verb();
     }
@@ -316,6 +324,7 @@ fn accepted(
     headers: &http::HeaderMap,
     pretty: bool,
     request: &ResourceRequest,
+    resource: &Resource,
 ) -> Result<Accepted> {
     if matches!(
         request.subresource.as_str(),
@@ -323,7 +332,11 @@ fn accepted(
     ) {
         return Ok(Accepted::default());
     }
-    Accepted::parse(headers, pretty, true)
+    let offer = Offer {
+        protobuf: !resource.is_custom(),
+        streams: matches!(request.verb, Verb::List | Verb::Watch),
+    };
+    Accepted::parse(headers, pretty, offer)
 }
 
 /// Reads a body, up to what a body may have.

@@ -30,6 +30,17 @@ pub(crate) enum Shape {
 pub(crate) struct Accepted {
     pub(crate) encoding: Encoding,
     pub(crate) shape: Shape,
+    /// Whether tables and metadata are asked for in their older version.
+    pub(crate) beta: bool,
+    /// Whether the metadata of a list is asked for: `PartialObjectMetadataList`.
+    pub(crate) list: bool,
+}
+
+/// What a path is said to offer. Protobuf is read and not written: who takes nothing else is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) protobuf: bool,
+    pub(crate) streams: bool,
 }
 
 /// How a patch is meant.
@@ -41,20 +52,78 @@ pub(crate) enum PatchType {
     Apply,
 }
 
-/// What Kubernetes' router says, protobuf included.
-const NOT_ACCEPTABLE: &str = "406: Not Acceptable\n\nAvailable representations: application/json, \
-                              application/yaml, application/vnd.kubernetes.protobuf";
+// === impl Offer ===
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self {
+            protobuf: true,
+            streams: false,
+        }
+    }
+}
+
+impl Offer {
+    fn types(self) -> Vec<&'static str> {
+        let mut types = vec!["application/json", "application/yaml"];
+        if self.protobuf {
+            types.push("application/vnd.kubernetes.protobuf");
+        }
+        types
+    }
+
+    /// What the router of Kubernetes says, before anybody looks at parameters.
+    fn not_routed(self) -> Error {
+        let mut types = self.types();
+        if self.streams {
+            types.push("application/json;stream=watch");
+        }
+        if self.streams && self.protobuf {
+            types.push("application/vnd.kubernetes.protobuf;stream=watch");
+        }
+        not_routed(&types)
+    }
+}
+
+/// None of the types that a path has is accepted.
+pub(crate) fn not_routed(types: &[&str]) -> Error {
+    Error::Plain {
+        code: 406,
+        reason: "NotAcceptable",
+        message: format!(
+            "406: Not Acceptable\n\nAvailable representations: {}",
+            types.join(", ")
+        ),
+    }
+}
+
+/// Whether the router of Kubernetes finds one of the types in `Accept`.
+pub(crate) fn is_routed(headers: &HeaderMap, types: &[&str]) -> bool {
+    let text = accept(headers);
+    text.trim().is_empty()
+        || text.split(',').any(|clause| {
+            let media = clause.split(';').next().unwrap_or_default().trim();
+            media == "*/*" || types.contains(&media)
+        })
+}
+
+fn accept(headers: &HeaderMap) -> String {
+    let values = headers.get_all(ACCEPT);
+    let text: Vec<&str> = values.iter().filter_map(|v| v.to_str().ok()).collect();
+    text.join(",")
+}
 
 // === impl Accepted ===
 
 impl Accepted {
-    /// Reads `Accept`; `shapes` says whether tables and metadata can be had here.
-    pub(crate) fn parse(headers: &HeaderMap, pretty: bool, shapes: bool) -> Result<Self> {
-        let values = headers.get_all(ACCEPT);
-        let text: Vec<&str> = values.iter().filter_map(|v| v.to_str().ok()).collect();
-        let text = text.join(",");
+    /// Reads `Accept`.
+    pub(crate) fn parse(headers: &HeaderMap, pretty: bool, offer: Offer) -> Result<Self> {
+        let text = accept(headers);
         if text.trim().is_empty() {
             return Ok(Self::of(pretty, Shape::Whole));
+        }
+        if !is_routed(headers, &offer.types()) {
+            return Err(offer.not_routed());
         }
         let mut clauses: Vec<(f32, &str)> = text
             .split(',')
@@ -63,12 +132,8 @@ impl Accepted {
         clauses.sort_by(|a, b| b.0.total_cmp(&a.0));
         clauses
             .into_iter()
-            .find_map(|(_, clause)| Self::clause(clause, pretty, shapes))
-            .ok_or_else(|| Error::Plain {
-                code: 406,
-                reason: "NotAcceptable",
-                message: NOT_ACCEPTABLE.into(),
-            })
+            .find_map(|(_, clause)| Self::clause(clause, pretty))
+            .ok_or_else(|| Error::NotAcceptable(offer.types().join(", ")))
     }
 
     fn of(pretty: bool, shape: Shape) -> Self {
@@ -77,10 +142,14 @@ impl Accepted {
         } else {
             Encoding::Json
         };
-        Self { encoding, shape }
+        Self {
+            encoding,
+            shape,
+            ..Self::default()
+        }
     }
 
-    fn clause(clause: &str, pretty: bool, shapes: bool) -> Option<Self> {
+    fn clause(clause: &str, pretty: bool) -> Option<Self> {
         let mut parts = clause.split(';').map(str::trim);
         let media = parts.next()?.to_ascii_lowercase();
         let mut target = ("", "", "");
@@ -93,23 +162,29 @@ impl Accepted {
             }
         }
         let shape = match target {
-            ("", _, _) => Shape::Whole,
-            ("Table", "meta.k8s.io", "v1" | "v1beta1") if shapes => Shape::Table,
+            ("", "", "") => Shape::Whole,
+            ("Table", "meta.k8s.io", "v1" | "v1beta1") => Shape::Table,
             (
                 "PartialObjectMetadata" | "PartialObjectMetadataList",
                 "meta.k8s.io",
                 "v1" | "v1beta1",
-            ) if shapes => Shape::Metadata,
+            ) => Shape::Metadata,
             _ => return None,
         };
-        match media.as_str() {
-            "application/json" | "application/*" | "*/*" => Some(Self::of(pretty, shape)),
-            "application/yaml" if shape == Shape::Whole => Some(Self {
+        let accepted = match media.as_str() {
+            "application/json" | "application/*" | "*/*" => Self::of(pretty, shape),
+            "application/yaml" => Self {
                 encoding: Encoding::Yaml,
                 shape,
-            }),
-            _ => None,
-        }
+                ..Self::default()
+            },
+            _ => return None,
+        };
+        Some(Self {
+            beta: target.2 == "v1beta1",
+            list: target.0 == "PartialObjectMetadataList",
+            ..accepted
+        })
     }
 }
 
@@ -204,7 +279,7 @@ mod tests {
     fn accept(value: &str) -> Result<Accepted> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, value.parse().unwrap());
-        Accepted::parse(&headers, false, true)
+        Accepted::parse(&headers, false, Offer::default())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::api::Api;
 use crate::authz::Attributes;
-use crate::negotiate::{Encoding, wants_pretty};
+use crate::negotiate::{Encoding, is_routed, not_routed, wants_pretty};
 use crate::query::Query;
 use crate::respond::{self, Body};
 use crate::status::{About, Error, Result};
@@ -46,6 +46,10 @@ pub(crate) async fn serve(
     } else {
         Encoding::Json
     };
+    let only_json = ["application/json"];
+    if trimmed == "/version" && !is_routed(&parts.headers, &only_json) {
+        return Err(not_routed(&only_json));
+    }
     match trimmed {
         "/version" => Ok(respond::value(StatusCode::OK, Encoding::Pretty, &version())),
         "/healthz" | "/livez" | "/readyz" => Ok(health(api, &trimmed[1..], query)),

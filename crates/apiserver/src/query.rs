@@ -73,20 +73,19 @@ impl Query {
     }
 
     fn number(&self, key: &str) -> Result<Option<u64>> {
-        let Some(text) = self.get(key).filter(|t| !t.is_empty()) else {
+        let Some(text) = self.get(key) else {
             return Ok(None);
         };
         match text.parse::<i64>() {
             Ok(n) => Ok(u64::try_from(n).ok()),
-            Err(_) => Err(Error::BadRequest(format!(
-                "strconv.ParseInt: parsing {text:?}: invalid syntax"
-            ))),
+            Err(_) => Err(Error::BadRequest(not_a_number("ParseInt", text))),
         }
     }
 
     pub(crate) fn list_options(&self, watch: bool) -> Result<ListOptions> {
         let text = |key: &str| self.get(key).unwrap_or_default().to_owned();
         let given = self.get("sendInitialEvents").filter(|v| !v.is_empty());
+        let mut causes = Vec::new();
         let options = ListOptions {
             label_selector: text("labelSelector"),
             field_selector: text("fieldSelector"),
@@ -95,7 +94,21 @@ impl Query {
                 "" => None,
                 "Exact" => Some(Match::Exact),
                 "NotOlderThan" => Some(Match::NotOlderThan),
-                other => return Err(unknown_match(other, watch)),
+                other if watch => {
+                    causes.push(unknown_match(other));
+                    None
+                }
+                other => {
+                    return Err(Error::Invalid(
+                        list_options_about(),
+                        vec![Cause {
+                            message: format!(
+                                "Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
+                            ),
+                            ..unknown_match(other)
+                        }],
+                    ));
+                }
             },
             limit: usize::try_from(self.number("limit")?.unwrap_or(0)).unwrap_or(usize::MAX),
             continue_token: text("continue"),
@@ -103,11 +116,13 @@ impl Query {
             bookmarks: self.flag("allowWatchBookmarks"),
             send_initial_events: given.map(|_| self.flag("sendInitialEvents")),
         };
-        let causes = if watch {
-            options.watch_mistakes()
+        let mut found = if watch {
+            options.watch_mistakes(!causes.is_empty())
         } else {
             options.list_mistakes()
         };
+        found.extend(causes);
+        let causes = found;
         if causes.is_empty() {
             Ok(options)
         } else {
@@ -139,6 +154,18 @@ impl Query {
                 "FieldValueTooLong",
                 "fieldManager",
                 "Too long: may not be more than 128 bytes".into(),
+            ));
+        }
+        let unprintable = manager.and_then(|m| m.chars().enumerate().find(|(_, c)| c.is_control()));
+        if let (Some(manager), Some((at, sign))) = (manager, unprintable) {
+            return Err(Error::invalid_field(
+                About::new("meta.k8s.io", kind, ""),
+                "FieldValueInvalid",
+                "fieldManager",
+                format!(
+                    "Invalid value: {manager:?}: invalid character U+{:04X} (at position {at})",
+                    u32::from(sign)
+                ),
             ));
         }
         Ok(WriteOptions {
@@ -201,7 +228,7 @@ impl ListOptions {
         causes
     }
 
-    fn watch_mistakes(&self) -> Vec<Cause> {
+    fn watch_mistakes(&self, unknown_match: bool) -> Vec<Cause> {
         let mut causes = Vec::new();
         let field = "resourceVersionMatch";
         if self.send_initial_events.is_some() && self.version_match != Some(Match::NotOlderThan) {
@@ -210,14 +237,14 @@ impl ListOptions {
                 "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             ));
         }
-        if let Some(version_match) = self.version_match {
+        if self.version_match.is_some() || unknown_match {
             if self.send_initial_events.is_none() {
                 causes.push(forbidden(
                     field,
                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
                 ));
             }
-            if version_match == Match::Exact {
+            if self.version_match == Some(Match::Exact) {
                 causes.push(Cause {
                     reason: "FieldValueNotSupported".into(),
                     message: "Unsupported value: \"Exact\": supported values: \"NotOlderThan\""
@@ -236,6 +263,20 @@ impl ListOptions {
     }
 }
 
+/// What Go says of text that is no number.
+pub(crate) fn not_a_number(function: &str, text: &str) -> String {
+    let digits = text
+        .strip_prefix(['+', '-'])
+        .filter(|_| function == "ParseInt")
+        .unwrap_or(text);
+    let why = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
+    format!("strconv.{function}: parsing {text:?}: {why}")
+}
+
 fn list_options_about() -> About {
     About::new("meta.k8s.io", "ListOptions", "")
 }
@@ -248,18 +289,12 @@ fn forbidden(field: &str, why: &str) -> Cause {
     }
 }
 
-fn unknown_match(value: &str, watch: bool) -> Error {
-    let supported = if watch {
-        "\"NotOlderThan\""
-    } else {
-        "\"Exact\", \"NotOlderThan\", \"\""
-    };
-    Error::invalid_field(
-        list_options_about(),
-        "FieldValueNotSupported",
-        "resourceVersionMatch",
-        format!("Unsupported value: {value:?}: supported values: {supported}"),
-    )
+fn unknown_match(value: &str) -> Cause {
+    Cause {
+        reason: "FieldValueNotSupported".into(),
+        message: format!("Unsupported value: {value:?}: supported values: \"NotOlderThan\""),
+        field: "resourceVersionMatch".into(),
+    }
 }
 
 /// Without a `fieldManager`, the program's name before the first `/` of its user agent.

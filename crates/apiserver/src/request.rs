@@ -98,9 +98,10 @@ impl Target {
         let Some(verb) = verb(method, name.is_empty(), by_path || query.flag("watch")) else {
             return Self::Path;
         };
-        if by_path && !name.is_empty() && verb == Verb::Get {
-            return Self::Path;
-        }
+        let verb = match verb {
+            Verb::Get if by_path => Verb::Watch,
+            verb => verb,
+        };
         if name.is_empty() && matches!(verb, Verb::List | Verb::Watch) {
             name = selected_name(query);
         }
@@ -123,9 +124,9 @@ fn is_namespace_subresource(part: &str) -> bool {
 
 fn verb(method: &Method, collection: bool, watch: bool) -> Option<Verb> {
     Some(match *method {
-        Method::GET | Method::HEAD if collection && watch => Verb::Watch,
-        Method::GET | Method::HEAD if collection => Verb::List,
-        Method::GET | Method::HEAD => Verb::Get,
+        Method::GET if collection && watch => Verb::Watch,
+        Method::GET if collection => Verb::List,
+        Method::GET => Verb::Get,
         Method::POST => Verb::Create,
         Method::PUT => Verb::Update,
         Method::PATCH => Verb::Patch,

@@ -200,6 +200,18 @@ impl Resource {
         }
     }
 
+    /// An empty list that its kind must have is kept as none.
+    fn drop_empty(&self, object: &mut Value) {
+        if !self.is("storage.k8s.io", "csinodes") {
+            return;
+        }
+        if let Some(drivers) = object.pointer_mut("/spec/drivers")
+            && drivers.as_array().is_some_and(Vec::is_empty)
+        {
+            *drivers = Value::Null;
+        }
+    }
+
     fn normalize(&self, object: &mut Value) {
         if let Some(ty) = self.types(&self.speaks("")) {
             cedge_schema::normalize(ty, object);
@@ -211,6 +223,7 @@ impl Resource {
             Definition::BuiltIn(kind) => {
                 cedge_kinds::prepare_create(kind, object, now);
                 self.normalize(object);
+                self.drop_empty(object);
             }
             Definition::Custom(custom) => custom.prepare_create(object),
         }
@@ -222,6 +235,7 @@ impl Resource {
             Definition::BuiltIn(kind) => {
                 cedge_kinds::prepare_update(kind, part, new, old);
                 self.normalize(new);
+                self.drop_empty(new);
             }
             Definition::Custom(custom) => custom.prepare_update(part, new, old),
         }
@@ -248,7 +262,14 @@ impl Resource {
         } else {
             Vec::new()
         };
-        errors.iter().chain(&more).map(Cause::from).collect()
+        let mut causes: Vec<Cause> = Vec::new();
+        for cause in errors.iter().chain(&more).map(Cause::from) {
+            // Two rules may say the same.
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        }
+        causes
     }
 
     /// What every answer of this version warns of.
@@ -315,10 +336,21 @@ impl Resource {
         };
         match subresource {
             "" | "scale" if has_status => &["status"],
-            "status" if self.is_custom() => &["spec", "metadata"],
+            "status" if self.is_custom() || self.status_keeps_metadata() => &["spec", "metadata"],
             "status" => &["spec"],
             _ => &[],
         }
+    }
+
+    /// Newer kinds let a write to their status change nothing else.
+    fn status_keeps_metadata(&self) -> bool {
+        matches!(
+            self.group.as_str(),
+            "storage.k8s.io"
+                | "admissionregistration.k8s.io"
+                | "flowcontrol.apiserver.k8s.io"
+                | "resource.k8s.io"
+        )
     }
 
     /// Whether a write without a resource version is refused.
@@ -408,6 +440,20 @@ impl Resource {
             }
             Definition::Custom(custom) => custom.columns(),
         }
+    }
+
+    /// The name by which a field of a selector is selectable, or why it is not.
+    pub(crate) fn selectable_field(&self, name: &str) -> Result<String, String> {
+        let Definition::BuiltIn(kind) = &self.definition else {
+            return Ok(name.to_owned());
+        };
+        let known = cedge_kinds::check_field(kind, name).map_err(|e| e.to_string())?;
+        // Both kinds of events are one: they are found by the fields of the older.
+        Ok(match (kind.group, known) {
+            ("events.k8s.io", "reportingController") => "reportingComponent".to_owned(),
+            ("events.k8s.io", known) => known.replace("regarding.", "involvedObject."),
+            (_, known) => known.to_owned(),
+        })
     }
 
     /// What is said of a row as a whole, such as that a pod has ended.

@@ -125,18 +125,95 @@ pub(crate) fn stored_object(call: &Call, object: &Object) -> Result<Response<Bod
 pub(crate) fn object(call: &Call, code: StatusCode, object: Value) -> Result<Response<Body>> {
     let shaped = match call.accepted.shape {
         Shape::Whole => object,
+        Shape::Metadata if call.accepted.list => return Err(no_list(call)),
         Shape::Metadata => partial(&object),
         Shape::Table => table_of(call, std::slice::from_ref(&object), true)?,
     };
-    Ok(value(code, call.accepted.encoding, &shaped))
+    Ok(value(
+        code,
+        call.accepted.encoding,
+        &in_version(call, shaped),
+    ))
+}
+
+/// The answer that shows what a subresource speaks: no object of the resource's own kind.
+pub(crate) fn subobject(call: &Call, code: StatusCode, object: Value) -> Result<Response<Body>> {
+    let shaped = match call.accepted.shape {
+        Shape::Whole => object,
+        Shape::Metadata => partial(&object),
+        Shape::Table => crate::subresource::scale_table(call, &object)?,
+    };
+    Ok(value(
+        code,
+        call.accepted.encoding,
+        &in_version(call, shaped),
+    ))
+}
+
+/// Tables and metadata in the version that was asked for.
+pub(crate) fn in_version(call: &Call, mut shaped: Value) -> Value {
+    const BETA: &str = "meta.k8s.io/v1beta1";
+    if !call.accepted.beta {
+        return shaped;
+    }
+    shaped["apiVersion"] = BETA.into();
+    for row in shaped["rows"].as_array_mut().into_iter().flatten() {
+        if row["object"]["kind"] == "PartialObjectMetadata" {
+            row["object"]["apiVersion"] = BETA.into();
+        }
+    }
+    shaped
+}
+
+/// Metadata of a list is asked for where there is one object.
+fn no_list(call: &Call) -> Error {
+    Error::Plain {
+        code: 406,
+        reason: "NotAcceptable",
+        message: format!(
+            "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+            internal_type(call, &call.resource.kind)
+        ),
+    }
+}
+
+/// Metadata of one object is asked for where there is a list.
+pub(crate) fn no_object(call: &Call) -> Error {
+    Error::Plain {
+        code: 406,
+        reason: "NotAcceptable",
+        message: format!(
+            "you requested PartialObjectMetadata, but the requested object is a list ({})",
+            internal_type(call, &call.resource.list_kind)
+        ),
+    }
+}
+
+/// As Go names the type of an object.
+fn internal_type(call: &Call, kind: &str) -> String {
+    match call.resource.group.split('.').next() {
+        _ if call.resource.is_custom() => "*unstructured.Unstructured".to_owned(),
+        None | Some("") => format!("*core.{kind}"),
+        Some(group) => format!("*{group}.{kind}"),
+    }
 }
 
 /// The metadata alone.
 pub(crate) fn partial(object: &Value) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-        "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
-    })
+    let mut metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    // It stands in the older versions of the kind, of which the metadata is not.
+    const OLD: &str = "deprecated.daemonset.template.generation";
+    if object["kind"] == "DaemonSet"
+        && let Some(annotations) = metadata["annotations"].as_object_mut()
+    {
+        annotations.remove(OLD);
+        if annotations.is_empty()
+            && let Some(fields) = metadata.as_object_mut()
+        {
+            fields.remove("annotations");
+        }
+    }
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
 }
 
 /// A table of objects, without a list's metadata.

@@ -27,11 +27,12 @@ impl Filter {
         labels: &str,
         fields: &str,
         selectable: &[String],
+        known: &dyn Fn(&str) -> Result<String, String>,
     ) -> Result<Self> {
         Ok(Self {
             namespace: namespace.to_owned(),
             labels: LabelSelector::parse(labels)?,
-            fields: FieldSelector::parse(fields, selectable)?,
+            fields: FieldSelector::parse(fields, selectable, known)?,
         })
     }
 

@@ -113,11 +113,13 @@ impl ApiServer {
             .supervise("apiserver/definitions", OnError::Restart, move || {
                 crds::run(definitions.clone())
             });
-        let roles = api.clone();
-        api.tasks
-            .supervise("apiserver/roles", OnError::Restart, move || {
-                aggregation::run(roles.clone())
-            });
+        if api.config.aggregate_roles {
+            let roles = api.clone();
+            api.tasks
+                .supervise("apiserver/roles", OnError::Restart, move || {
+                    aggregation::run(roles.clone())
+                });
+        }
         let kept = api.clone();
         api.tasks
             .supervise("apiserver/statuses", OnError::Restart, move || {

@@ -262,10 +262,7 @@ impl Error {
     /// Whether it is said with details that are there and empty, as Kubernetes does for what no handler has seen.
     fn is_bare(&self) -> bool {
         match self {
-            Self::NoSuchPath
-            | Self::NoSuchResource
-            | Self::NotAcceptable(_)
-            | Self::MethodNotAllowed(..) => true,
+            Self::NoSuchPath | Self::NoSuchResource | Self::MethodNotAllowed(..) => true,
             Self::Plain { code, .. } => matches!(code, 406 | 415 | 422),
             _ => false,
         }

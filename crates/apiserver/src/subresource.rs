@@ -8,7 +8,7 @@ mod review;
 pub(crate) mod scale;
 mod token;
 
-pub(crate) use scale::ScalePaths;
+pub(crate) use scale::{ScalePaths, table as scale_table};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};

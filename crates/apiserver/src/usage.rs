@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::cache::Object;
-use crate::negotiate::Accepted;
+use crate::negotiate::{Accepted, Offer};
 use crate::query::Query;
 use crate::request::{ResourceRequest, Verb};
 use crate::respond::{self, Body};
@@ -74,7 +74,7 @@ pub(crate) async fn serve(
     if !fits {
         return Err(Error::NoSuchResource);
     }
-    let accepted = Accepted::parse(headers, pretty, false)?;
+    let accepted = Accepted::parse(headers, pretty, Offer::default())?;
     api.cache.fresh().await?;
     let answer = match request.verb {
         Verb::Get => one(api, request, pods).await?,
@@ -105,7 +105,9 @@ async fn list(
     let selectable = kind.indexer().map(|i| i.names.to_vec()).unwrap_or_default();
     let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
     let (labels, fields) = (text("labelSelector"), text("fieldSelector"));
-    let filter = Filter::parse(&request.namespace, &labels, &fields, &selectable)?;
+    let filter = Filter::parse(&request.namespace, &labels, &fields, &selectable, &|name| {
+        Ok(name.to_owned())
+    })?;
     let objects = kind.list(&filter, None, 0, 0).objects;
     let items = measured(api, objects, pods).await?;
     let kind = if pods {

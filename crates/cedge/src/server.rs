@@ -148,6 +148,7 @@ async fn start_api(
 ) -> anyhow::Result<ApiServer> {
     let tokens = ServiceAccountTokens::load_or_create(&config.data_dir.join("api"), ISSUER)?;
     let mut settings = cedge_apiserver::Config::new(store.clone(), tokens);
+    settings.aggregate_roles = config.runs(Module::Controllers);
     settings.metrics = registry.clone();
     settings.audit.clone_from(&config.audit);
     settings.front_proxy = Some(front_proxy(config, authority)?);

@@ -1,5 +1,9 @@
 //! The plain documents: `/api`, `/apis`, `/apis/GROUP`, `/api/v1`, `/apis/GROUP/VERSION`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cedge_kinds::Kind;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, Group, Resource, Subresource, group_version};
@@ -73,7 +77,18 @@ fn entry(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         entry["categories"] = json!(resource.categories);
     }
+    let kind = cedge_kinds::of(&resource.group, &resource.version, &resource.kind);
+    if let Some(kind) = kind.filter(|kind| kind.is_stored()) {
+        entry["storageVersionHash"] = storage_hash(kind.storage()).into();
+    }
     entry
+}
+
+/// By which clients see that objects are stored in another version than before.
+fn storage_hash(storage: &Kind) -> String {
+    let name = format!("{}/{}/{}", storage.group, storage.version, storage.kind);
+    let hash = digest(&SHA256, name.as_bytes());
+    STANDARD.encode(&hash.as_ref()[..8])
 }
 
 fn part(resource: &Resource, part: &Subresource) -> Value {

@@ -54,6 +54,7 @@ const SELECTABLE: &[Selectable] = &[
             ("spec.hostNetwork", From::Flag("spec.hostNetwork")),
             ("status.phase", From::Path),
             ("status.podIP", From::Path),
+            ("status.podIPs", From::Path),
             ("status.nominatedNodeName", From::Path),
         ],
     },

@@ -227,7 +227,7 @@ pub fn label_key(value: &str) -> Vec<String> {
     if name.is_empty() {
         wrong.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        wrong.push(format!("name part {}", max_len_error(63)));
+        wrong.push("name part must be no more than 63 bytes".to_owned());
     }
     if !KEY_FORMAT.matches(name) {
         wrong.push(format!("name part {}", KEY_FORMAT.refusal()));
@@ -238,7 +238,12 @@ pub fn label_key(value: &str) -> Vec<String> {
 /// A label's value: at most 63 characters.
 #[must_use]
 pub fn label_value(value: &str) -> Vec<String> {
-    VALUE_FORMAT.check(value, 63)
+    let wrong = VALUE_FORMAT.check(value, 63);
+    // The same limit as of names, in words of its own.
+    wrong
+        .into_iter()
+        .map(|w| w.replace("63 characters", "63 bytes"))
+        .collect()
 }
 
 /// A name as C knows it.

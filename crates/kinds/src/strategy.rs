@@ -21,8 +21,6 @@ pub fn prepare_create(kind: &Kind, new: &mut Value, now: &str) {
     }
     if let Generation::Parts { starts: true, .. } = kind.generation {
         put(child_mut(new, "metadata"), "generation", Some(1.into()));
-    } else {
-        put(child_mut(new, "metadata"), "generation", None);
     }
     match (kind.group, kind.kind) {
         ("", "Pod") => pod::create(new),

@@ -66,6 +66,10 @@ pub fn validate(
 fn common(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("metadata");
     let meta = new.field("metadata");
+    // Some kinds never look at it.
+    if (kind.is("", "Event") || kind.is("policy", "PodDisruptionBudget")) && old.is_none() {
+        return;
+    }
     let Some(old) = old else {
         metadata::validate(meta, kind.namespaced, name_rule(kind), &path, errors);
         return metadata::qualified_finalizers(meta, &path.child("finalizers"), errors);
@@ -129,6 +133,9 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
         ("policy", "PodDisruptionBudget") => others::disruption_budget(new, errors),
         ("autoscaling", "HorizontalPodAutoscaler") => others::autoscaler(new, errors),
         ("storage.k8s.io", "StorageClass") => others::storage_class(new, old, errors),
+        ("networking.k8s.io", "IngressClass") if new.at("spec.controller").is_null() => {
+            errors.required(&Path::root("spec").child("controller"), "");
+        }
         ("networking.k8s.io" | "storage.k8s.io", name) => {
             if let Some(old) = old {
                 others::fixed_parts(name, new, old, errors);

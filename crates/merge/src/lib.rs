@@ -16,6 +16,7 @@ mod json_patch;
 mod managers;
 mod merge_patch;
 mod overlay;
+mod scale;
 mod strategic;
 mod typed;
 
@@ -28,4 +29,5 @@ pub use error::PatchError;
 pub use json_patch::{OPERATIONS_MAX, json_patch};
 pub use merge_patch::merge_patch;
 pub use overlay::overlay;
+pub use scale::ScaleOwners;
 pub use strategic::strategic;

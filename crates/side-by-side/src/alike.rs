@@ -24,10 +24,20 @@ static WORDS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
-        (r"\b(10|127)\.\d+\.\d+\.\d+\b", "ADDRESS"),
+        (r"\b(10|127|192)\.\d+\.\d+\.\d+(:\d+)?\b", "ADDRESS"),
+        (r#"^"[0-9A-F]{64,128}"$"#, "ETAG"),
         (r"\b3[0-2]\d{3}\b", "PORT"),
-        (r"\bmade-[a-z0-9]{5}\b", "made-XXXXX"),
+        (r"\b([Mm]ade)-[a-z0-9]{5}\b", "$1-XXXXX"),
         (r"(resource version: )\d+(, current: )\d+", "${1}N${2}N"),
+        (r"(too old resource version: )\d+ \(\d+\)", "${1}N (N)"),
+        (
+            r"(ResourceVersion in (?:the precondition|record) )\(\d+\)",
+            "${1}(N)",
+        ),
+        // The whole object stands there, with all that differs in it, in the order of Go's fields.
+        (r#"(Invalid value: )"(?:\{|map\[).*": "#, "${1}OBJECT: "),
+        // What differs between two structs of Go.
+        (r"(?s)\n@@ .*$", ""),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
     .into()
@@ -118,9 +128,29 @@ fn sorted(items: &[Value]) -> Value {
 }
 
 fn words(text: &str) -> String {
-    WORDS.iter().fold(text.to_owned(), |text, (word, with)| {
+    WORDS.iter().fold(dumps(text), |text, (word, with)| {
         word.replace_all(&text, *with).into_owned()
     })
+}
+
+/// Values that stand in a message as JSON: Go writes their fields in the order of its structs, so order counts for
+/// nothing.
+fn dumps(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("value: ") {
+        let (before, value) = rest.split_at(at + "value: ".len());
+        out.push_str(before);
+        rest = value;
+        if value.starts_with(['{', '[']) {
+            let mut values = serde_json::Deserializer::from_str(value).into_iter::<Value>();
+            if let Some(Ok(read)) = values.next() {
+                out.push_str(&read.to_string());
+                rest = &value[values.byte_offset()..];
+            }
+        }
+    }
+    out + rest
 }
 
 fn compare(at: &str, real: &Value, ours: &Value, found: &mut Vec<Difference>) {

@@ -9,7 +9,9 @@ pub mod alike;
 pub mod corpus;
 pub mod sequence;
 pub mod server;
+pub mod session;
 
 pub use alike::{Difference, differences};
 pub use sequence::{Answer, Sequence, Step};
 pub use server::{Ours, Real, Server};
+pub use session::Session;

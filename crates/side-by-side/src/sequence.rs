@@ -1,43 +1,66 @@
-//! Requests in a row, and what one server answers to them.
+//! Requests in a row: what they are, before anybody is asked.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
-use http_body_util::BodyExt as _;
-use kube::Client;
-use kube::client::Body;
 use serde_json::Value;
 
-/// Headers of an answer that clients read.
-const HEADERS: [&str; 3] = ["content-type", "warning", "allow"];
-
 /// Requests that belong together. They share a namespace of their own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sequence {
     /// What it is about, and the name of its namespace.
     pub name: String,
+    /// Whether nothing else may happen at the servers meanwhile: it looks at what belongs to all.
+    pub alone: bool,
     /// The requests, in order.
     pub steps: Vec<Step>,
 }
 
-/// One request. In path and body, `{ns}` is the sequence's namespace; `{rv}` and `{uid}` are of the last object that the
-/// server answered with.
+/// One request. In path, headers and body, `{ns}` is the sequence's namespace; `{rv}`, `{uid}` and `{continue}` are of the
+/// last object that the server answered with; other names are kept by earlier steps.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// What is done.
+    pub action: Action,
     /// `GET`.
-    pub method: &'static str,
+    pub method: String,
     /// Path and query.
     pub path: String,
-    /// `Content-Type` of the body.
-    pub content: &'static str,
-    /// `Accept`.
-    pub accept: &'static str,
+    /// Headers; `Content-Type` and `Accept` among them.
+    pub headers: Vec<(String, String)>,
     /// The body, if there is one.
-    pub body: Option<Value>,
+    pub body: Option<Vec<u8>>,
+    /// Names for parts of the answer: name, JSON pointer.
+    pub keep: Vec<(String, String)>,
+    /// Who asks.
+    pub who: Who,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Sends a request and reads the whole answer.
+    Ask,
+    /// Sends a request whose answer goes on; the answer is its head.
+    Open,
+    /// Reads so many events from what was opened last.
+    Events(usize),
+    /// Asks until there is something; no answer counts.
+    Wait,
+    /// Asks for a document, whose parts count as answers each.
+    Document,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// The administrator of the configuration.
+    Admin,
+    /// Whoever the step's headers name, or nobody.
+    Headers,
 }
 
 /// What a server answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
     /// The status code.
     pub code: u16,
@@ -50,117 +73,47 @@ pub struct Answer {
 impl Step {
     /// A request without a body that takes JSON.
     #[must_use]
-    pub fn new(method: &'static str, path: impl Into<String>) -> Self {
+    pub fn new(method: impl Into<String>, path: impl Into<String>) -> Self {
         Self {
-            method,
+            action: Action::Ask,
+            method: method.into(),
             path: path.into(),
-            content: "application/json",
-            accept: "application/json",
+            headers: vec![("accept".to_owned(), "application/json".to_owned())],
             body: None,
+            keep: Vec::new(),
+            who: Who::Admin,
         }
     }
 
-    /// With a body.
+    /// With a body of JSON.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
     pub fn with(mut self, body: Value) -> Self {
-        self.body = Some(body);
+        if !self.headers.iter().any(|(name, _)| name == "content-type") {
+            self = self.of("application/json");
+        }
+        self.body = Some(body.to_string().into_bytes());
         self
     }
 
     /// With a body of another type.
     #[must_use]
-    pub fn of(mut self, content: &'static str) -> Self {
-        self.content = content;
-        self
+    pub fn of(self, content: &str) -> Self {
+        self.header("content-type", content)
     }
 
     /// Taking another type.
     #[must_use]
-    pub fn takes(mut self, accept: &'static str) -> Self {
-        self.accept = accept;
-        self
+    pub fn takes(self, accept: &str) -> Self {
+        self.header("accept", accept)
     }
-}
 
-/// One server in the middle of a sequence.
-#[expect(missing_debug_implementations, reason = "a client has none")]
-pub struct Session<'a> {
-    client: &'a Client,
-    known: BTreeMap<&'static str, String>,
-}
-
-impl<'a> Session<'a> {
-    /// At the beginning.
+    /// With a header, in place of what was there under its name.
     #[must_use]
-    pub fn new(client: &'a Client, namespace: &str) -> Self {
-        let known = [("{ns}", namespace), ("{rv}", "1"), ("{uid}", "none")];
-        Self {
-            client,
-            known: known.map(|(name, value)| (name, value.to_owned())).into(),
-        }
-    }
-
-    fn filled(&self, text: &str) -> String {
-        self.known
-            .iter()
-            .fold(text.to_owned(), |text, (name, value)| {
-                text.replace(name, value)
-            })
-    }
-
-    /// Sends one request.
-    ///
-    /// # Errors
-    /// The connection broke; what the server refuses is an answer.
-    pub async fn send(&mut self, step: &Step) -> anyhow::Result<Answer> {
-        let mut request = http::Request::builder()
-            .method(step.method)
-            .uri(self.filled(&step.path))
-            .header("accept", step.accept)
-            .header("user-agent", "side-by-side");
-        let body = match &step.body {
-            Some(body) => {
-                request = request.header("content-type", step.content);
-                self.filled(&body.to_string()).into_bytes()
-            }
-            None => Vec::new(),
-        };
-        let request = request.body(Body::from(body))?;
-        let answer = self
-            .client
-            .send(request)
-            .await
-            .with_context(|| format!("{} {}", step.method, step.path))?;
-        let (head, body) = answer.into_parts();
-        let bytes = body.collect().await?.to_bytes();
-        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
-        self.remember(&body);
-        let headers = HEADERS.iter().filter_map(|name| {
-            let all: Vec<&str> = head
-                .headers
-                .get_all(*name)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .collect();
-            (!all.is_empty()).then(|| ((*name).to_owned(), all.join("; ")))
-        });
-        Ok(Answer {
-            code: head.status.as_u16(),
-            headers: headers.collect(),
-            body,
-        })
-    }
-
-    fn remember(&mut self, body: &Value) {
-        for (name, field) in [
-            ("{rv}", "/metadata/resourceVersion"),
-            ("{uid}", "/metadata/uid"),
-        ] {
-            let value = body.pointer(field).and_then(Value::as_str);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                self.known.insert(name, value.to_owned());
-            }
-        }
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        self.headers.retain(|(n, _)| *n != name);
+        self.headers.push((name, value.to_owned()));
+        self
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use cedge_e2e::Site;
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
 /// How long a server may take until it is ready.
@@ -17,15 +17,21 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Something that answers as Kubernetes does.
-pub trait Server {
+pub trait Server: Sync {
     /// Speaks to it as an administrator.
     fn client(&self) -> &Client;
+    /// Speaks to it as nobody.
+    fn stranger(&self) -> &Client;
+    /// The file by which kubectl speaks to it as an administrator.
+    fn kubeconfig(&self) -> &Path;
 }
 
 /// A real kube-apiserver, without controllers.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct Real {
     client: Client,
+    stranger: Client,
+    kubeconfig: PathBuf,
     processes: Vec<Child>,
 }
 
@@ -33,6 +39,8 @@ pub struct Real {
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct Ours {
     client: Client,
+    stranger: Client,
+    kubeconfig: PathBuf,
     _site: Site,
 }
 
@@ -90,6 +98,8 @@ impl Real {
             .arg("--token-auth-file")
             .arg(&tokens)
             .args(["--authorization-mode", "RBAC"])
+            // As ours, which has no flag for it.
+            .arg("--allow-privileged")
             .args(["--service-cluster-ip-range", "10.96.0.0/16"])
             // What they add only controllers take away again; ours do not yet (docs/compatibility.md).
             .args([
@@ -105,8 +115,15 @@ impl Real {
             } }],
             "users": [{ "name": "admin", "user": { "token": "side-by-side" } }],
         });
-        let client = connect(serde_json::from_value(config)?).await?;
-        let real = Self { client, processes };
+        let kubeconfig = dir.join("kubeconfig");
+        std::fs::write(&kubeconfig, config.to_string())?;
+        let config: Kubeconfig = serde_json::from_value(config)?;
+        let real = Self {
+            stranger: connect(nobody(config.clone())).await?,
+            client: connect(config).await?,
+            kubeconfig,
+            processes,
+        };
         ready(&real.client)
             .await
             .with_context(|| format!("the real API server; see {}", dir.display()))?;
@@ -117,6 +134,14 @@ impl Real {
 impl Server for Real {
     fn client(&self) -> &Client {
         &self.client
+    }
+
+    fn stranger(&self) -> &Client {
+        &self.stranger
+    }
+
+    fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 }
 
@@ -146,10 +171,13 @@ impl Ours {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let client = connect(Kubeconfig::read_from(file)?).await?;
+        let config = Kubeconfig::read_from(&file)?;
+        let client = connect(config.clone()).await?;
         ready(&client).await.context("our API server")?;
         Ok(Self {
             client,
+            stranger: connect(nobody(config)).await?,
+            kubeconfig: file,
             _site: site,
         })
     }
@@ -159,6 +187,22 @@ impl Server for Ours {
     fn client(&self) -> &Client {
         &self.client
     }
+
+    fn stranger(&self) -> &Client {
+        &self.stranger
+    }
+
+    fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+}
+
+/// The same servers, without credentials.
+fn nobody(mut config: Kubeconfig) -> Kubeconfig {
+    for user in &mut config.auth_infos {
+        user.auth_info = Some(AuthInfo::default());
+    }
+    config
 }
 
 async fn connect(config: Kubeconfig) -> anyhow::Result<Client> {

@@ -1,24 +1,36 @@
 //! Every exchange of the corpus, with the real server and with ours. Those that are known to differ stand in
 //! `corpus/known.txt`, with the reason; a new difference fails the test, and so does a line there that is true no more.
+//! `SIDE_BY_SIDE_ONLY=PREFIX` runs the sequences whose names begin so, and judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::time::Duration;
 
 use cedge_e2e::Folder;
-use cedge_side_by_side::sequence::Session;
 use cedge_side_by_side::{
-    Difference, Ours, Real, Sequence, Server as _, corpus, differences, server,
+    Answer, Difference, Ours, Real, Sequence, Session, corpus, differences, server,
 };
+use futures::StreamExt as _;
 
 /// `SEQUENCE STEP` of the exchanges that differ, and `SEQUENCE *` where the real server's own controllers write to the
 /// object in between, sooner or later.
 const KNOWN: &str = include_str!("../corpus/known.txt");
+/// What takes longer is told.
+const SLOW: Duration = Duration::from_secs(5);
+/// How many sequences run at the same time.
+const TOGETHER: usize = 8;
 
 /// One exchange that is not alike.
 struct Unlike {
     id: String,
     what: String,
     found: Vec<Difference>,
+}
+
+/// What became of a sequence.
+struct Done {
+    exchanges: usize,
+    unlike: Vec<Unlike>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,13 +50,29 @@ async fn we_answer_as_the_real_server_does() {
     let folder = Folder::of("side-by-side");
     let (real, ours) = tokio::join!(Real::start(&assets, &folder), Ours::start(&folder));
     let (real, ours) = (real.expect("the real server"), ours.expect("our server"));
-    let mut exchanges = 0;
-    let mut unlike = Vec::new();
-    for sequence in corpus::all() {
-        exchanges += sequence.steps.len();
-        run(&sequence, &real, &ours, &mut unlike).await;
+    let only = std::env::var("SIDE_BY_SIDE_ONLY").unwrap_or_default();
+    let wanted = corpus::all()
+        .into_iter()
+        .filter(|s| s.name.starts_with(&only));
+    let (alone, together): (Vec<Sequence>, Vec<Sequence>) = wanted.partition(|s| s.alone);
+    let run = |sequence: Sequence| run(sequence, &real, &ours);
+    let mut done: Vec<Done> = futures::stream::iter(together)
+        .map(run)
+        .buffered(TOGETHER)
+        .collect()
+        .await;
+    for sequence in alone {
+        done.push(run(sequence).await);
     }
+    let exchanges = done.iter().map(|d| d.exchanges).sum();
+    let unlike: Vec<Unlike> = done.into_iter().flat_map(|d| d.unlike).collect();
     report(exchanges, &unlike);
+    if only.is_empty() {
+        judge(&unlike);
+    }
+}
+
+fn judge(unlike: &[Unlike]) {
     let known: BTreeSet<&str> = KNOWN
         .lines()
         .map(str::trim)
@@ -71,37 +99,52 @@ async fn we_answer_as_the_real_server_does() {
     );
 }
 
-async fn run(sequence: &Sequence, real: &Real, ours: &Ours, unlike: &mut Vec<Unlike>) {
-    let mut there = Session::new(real.client(), &sequence.name);
-    let mut here = Session::new(ours.client(), &sequence.name);
+async fn run(sequence: Sequence, real: &Real, ours: &Ours) -> Done {
+    let mut there = Session::new(real, &sequence.name);
+    let mut here = Session::new(ours, &sequence.name);
+    let mut done = Done {
+        exchanges: 0,
+        unlike: Vec::new(),
+    };
     for (i, step) in sequence.steps.iter().enumerate() {
-        let what = format!("{} {i} {} {}", sequence.name, step.method, step.path);
+        let begun = tokio::time::Instant::now();
         let (a, b) = tokio::join!(there.send(step), here.send(step));
-        let (a, b) = (a.expect("the real server answers"), b.expect("we answer"));
-        let found = differences(&a, &b);
-        if !found.is_empty() {
-            let id = format!("{} {i}", sequence.name);
-            unlike.push(Unlike { id, what, found });
+        if begun.elapsed() > SLOW {
+            let took = begun.elapsed().as_secs();
+            let _ = writeln!(std::io::stderr(), "slow: {} {i}: {took} s", sequence.name);
+        }
+        let a: BTreeMap<String, Answer> = a.into_iter().collect();
+        let b: BTreeMap<String, Answer> = b.into_iter().collect();
+        for part in a.keys().chain(b.keys().filter(|p| !a.contains_key(*p))) {
+            done.exchanges += 1;
+            let nothing = Answer::default();
+            let of = |all: &BTreeMap<String, Answer>| all.get(part).unwrap_or(&nothing).clone();
+            let found = differences(&of(&a), &of(&b));
+            if !found.is_empty() {
+                let id = format!("{} {i} {part}", sequence.name);
+                let what = format!("{} {i} {} {} {part}", sequence.name, step.method, step.path);
+                done.unlike.push(Unlike {
+                    id: id.trim().to_owned(),
+                    what: what.trim().to_owned(),
+                    found,
+                });
+            }
         }
     }
+    done
 }
 
 fn report(exchanges: usize, unlike: &[Unlike]) {
     let mut out = std::io::stderr().lock();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for exchange in unlike {
-        let _ = writeln!(out, "{}", exchange.what);
+        let _ = writeln!(out, "@ {}", exchange.what);
         for difference in &exchange.found {
-            *places.entry(&difference.at).or_default() += 1;
             let _ = writeln!(
                 out,
                 "  {}\n    real {}\n    ours {}",
                 difference.at, difference.real, difference.ours
             );
         }
-    }
-    for (place, count) in &places {
-        let _ = writeln!(out, "{count:6} {place}");
     }
     let _ = writeln!(out, "{} of {exchanges} exchanges differ", unlike.len());
 }

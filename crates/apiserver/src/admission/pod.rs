@@ -20,6 +20,11 @@ pub(super) async fn on_create(api: &Api, call: &Call, pod: &mut Value) -> Result
     runtime_class(api, call, pod).await
 }
 
+/// A pod keeps the tolerations that every pod has, also where its list is replaced.
+pub(super) fn on_update(pod: &mut Value) {
+    tolerations(pod);
+}
+
 async fn runtime_class(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
     let Some(name) = pod["spec"]["runtimeClassName"]
         .as_str()

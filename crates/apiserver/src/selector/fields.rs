@@ -25,7 +25,12 @@ enum Field {
 // === impl FieldSelector ===
 
 impl FieldSelector {
-    pub(crate) fn parse(text: &str, selectable: &[String]) -> Result<Self> {
+    /// `known` gives the name by which a field of a selector is selectable, or says why it is not.
+    pub(crate) fn parse(
+        text: &str,
+        selectable: &[String],
+        known: &dyn Fn(&str) -> std::result::Result<String, String>,
+    ) -> Result<Self> {
         let mut terms = Vec::new();
         for part in split(text).iter().filter(|p| !p.is_empty()) {
             let Some((name, value, equal)) = term(part) else {
@@ -33,17 +38,20 @@ impl FieldSelector {
                     "invalid selector: '{text}'; can't understand '{part}'"
                 )));
             };
-            let field = match name {
+            let value = unescape(value)
+                .map_err(|why| Error::BadRequest(format!("invalid field selector: {why}")))?;
+            let name = known(name).map_err(Error::BadRequest)?;
+            let field = match name.as_str() {
                 "metadata.name" => Field::Name,
                 "metadata.namespace" => Field::Namespace,
                 other => match selectable.iter().position(|f| f == other) {
                     Some(i) => Field::Other(i),
-                    None => return Err(unknown(other, selectable)),
+                    None => return Err(Error::BadRequest(unknown(other, selectable))),
                 },
             };
             terms.push(Term {
                 field,
-                value: unescape(value),
+                value,
                 equal,
             });
         }
@@ -72,14 +80,14 @@ impl FieldSelector {
     }
 }
 
-fn unknown(field: &str, selectable: &[String]) -> Error {
-    Error::BadRequest(if selectable.is_empty() {
+fn unknown(field: &str, selectable: &[String]) -> String {
+    if selectable.is_empty() {
         format!(
             "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         )
     } else {
         format!("field label not supported: {field}")
-    })
+    }
 }
 
 /// Splits at commas that no backslash protects.
@@ -102,30 +110,49 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 fn term(part: &str) -> Option<(&str, &str, bool)> {
-    let at = part.find(['=', '!'])?;
-    let (name, rest) = part.split_at(at);
-    [("!=", false), ("==", true), ("=", true)]
-        .into_iter()
-        .find_map(|(sign, equal)| Some((name, rest.strip_prefix(sign)?, equal)))
+    part.char_indices().find_map(|(at, _)| {
+        let (name, rest) = part.split_at(at);
+        [("!=", false), ("==", true), ("=", true)]
+            .into_iter()
+            .find_map(|(sign, equal)| Some((name, rest.strip_prefix(sign)?, equal)))
+    })
 }
 
-fn unescape(value: &str) -> String {
+fn unescape(value: &str) -> std::result::Result<String, String> {
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+        match c {
+            '\\' => match chars.next() {
+                Some(c @ ('\\' | ',' | '=')) => out.push(c),
+                other => {
+                    let other = other.map(String::from).unwrap_or_default();
+                    return Err(format!("invalid escape sequence: \\{other}"));
+                }
+            },
+            ',' | '=' => {
+                return Err(format!("unescaped character in value: {}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as kinds answer")]
+    fn any(name: &str) -> std::result::Result<String, String> {
+        Ok(name.to_owned())
+    }
+
     #[test]
     fn terms_are_parsed_with_escapes() {
         let selectable = ["spec.nodeName".to_owned()];
-        let s = FieldSelector::parse("metadata.name=a\\,b,spec.nodeName!=n", &selectable).unwrap();
+        let s = FieldSelector::parse("metadata.name=a\\,b,spec.nodeName!=n", &selectable, &any)
+            .unwrap();
         assert_eq!(s.name(), Some("a,b"));
         assert_eq!(s.0[1].field, Field::Other(0));
         assert!(!s.0[1].equal);
@@ -133,11 +160,12 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused_by_name() {
-        let error = FieldSelector::parse("spec.x=y", &[]).unwrap_err();
+        let error = FieldSelector::parse("spec.x=y", &[], &any).unwrap_err();
         assert_eq!(
             error.to_string(),
             "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         );
-        assert!(FieldSelector::parse("nonsense", &[]).is_err());
+        assert!(FieldSelector::parse("nonsense", &[], &any).is_err());
+        assert!(FieldSelector::parse("metadata.name=a=b", &[], &any).is_err());
     }
 }

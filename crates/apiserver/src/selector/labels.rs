@@ -53,6 +53,21 @@ impl LabelSelector {
                     ));
                 }
             }
+            match parser.peek() {
+                None | Some(Token::Word(_) | Token::Sign("!")) => {}
+                found if requirements.is_empty() => {
+                    let found = text_of(found);
+                    return Err(Error::BadRequest(format!(
+                        "found '{found}', expected: !, identifier, or 'end of string'"
+                    )));
+                }
+                found => {
+                    let found = text_of(found);
+                    return Err(Error::BadRequest(format!(
+                        "found '{found}', expected: identifier after ','"
+                    )));
+                }
+            }
             requirements.push(parser.requirement().map_err(wrong)?);
         }
         Ok(Self(requirements))
@@ -123,20 +138,20 @@ impl Parser {
         let test = match self.peek() {
             _ if absent => Test::Absent,
             None | Some(Token::Sign(",")) => Test::Exists,
-            _ => self.comparison()?,
+            _ => self.comparison(&key)?,
         };
         Ok(Requirement { key, test })
     }
 
-    fn comparison(&mut self) -> Result<Test, String> {
+    fn comparison(&mut self, key: &str) -> Result<Test, String> {
         let operator = text_of(self.next().as_ref());
         Ok(match operator.as_str() {
-            "=" | "==" => Test::In(vec![self.value()?]),
-            "!=" => Test::NotIn(vec![self.value()?]),
-            "in" => Test::In(self.values()?),
-            "notin" => Test::NotIn(self.values()?),
-            ">" => Test::Greater(self.integer()?),
-            "<" => Test::Less(self.integer()?),
+            "=" | "==" => Test::In(vec![self.value(key)?]),
+            "!=" => Test::NotIn(vec![self.value(key)?]),
+            "in" => Test::In(self.values(key)?),
+            "notin" => Test::NotIn(self.values(key)?),
+            ">" => Test::Greater(self.integer(key)?),
+            "<" => Test::Less(self.integer(key)?),
             other => {
                 return Err(format!(
                     "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
@@ -145,21 +160,21 @@ impl Parser {
         })
     }
 
-    fn value(&mut self) -> Result<String, String> {
+    fn value(&mut self, key: &str) -> Result<String, String> {
         match self.peek() {
             None | Some(Token::Sign(",")) => Ok(String::new()),
             Some(Token::Word(word)) => {
                 let word = word.clone();
                 self.at += 1;
-                check_value(&word)?;
+                check_value(key, &word)?;
                 Ok(word)
             }
             other => Err(format!("found '{}', expected: identifier", text_of(other))),
         }
     }
 
-    fn integer(&mut self) -> Result<i64, String> {
-        let value = self.value()?;
+    fn integer(&mut self, key: &str) -> Result<i64, String> {
+        let value = self.value(key)?;
         value.parse().map_err(|_| {
             format!(
                 "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
@@ -167,15 +182,15 @@ impl Parser {
         })
     }
 
-    fn values(&mut self) -> Result<Vec<String>, String> {
+    fn values(&mut self, key: &str) -> Result<Vec<String>, String> {
         let open = self.next();
         if open != Some(Token::Sign("(")) {
             return Err(format!("found '{}' expected: '('", text_of(open.as_ref())));
         }
-        let mut values = vec![self.value_in_set()?];
+        let mut values = vec![self.value_in_set(key)?];
         loop {
             match self.next() {
-                Some(Token::Sign(",")) => values.push(self.value_in_set()?),
+                Some(Token::Sign(",")) => values.push(self.value_in_set(key)?),
                 Some(Token::Sign(")")) => return Ok(values),
                 other => {
                     return Err(format!(
@@ -187,11 +202,11 @@ impl Parser {
         }
     }
 
-    fn value_in_set(&mut self) -> Result<String, String> {
+    fn value_in_set(&mut self, key: &str) -> Result<String, String> {
         if self.peek() == Some(&Token::Sign(")")) {
             return Ok(String::new());
         }
-        self.value()
+        self.value(key)
     }
 }
 
@@ -221,46 +236,26 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// A qualified name: an optional DNS subdomain with a slash, then at most 63 signs.
 fn check_key(key: &str) -> Result<(), String> {
-    let (prefix, name) = key
-        .split_once('/')
-        .map_or((None, key), |(p, n)| (Some(p), n));
-    let prefix_fits = prefix.is_none_or(|p| {
-        !p.is_empty()
-            && p.len() <= 253
-            && p.chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c))
-    });
-    if prefix_fits && !name.is_empty() && is_label_text(name) {
+    let wrong = cedge_kinds::formats::label_key(key);
+    if wrong.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "<nil>: Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must \
-         start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for \
-         validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+        "<nil>: Invalid value: {key:?}: {}",
+        wrong.join("; ")
     ))
 }
 
-fn check_value(value: &str) -> Result<(), String> {
-    if is_label_text(value) {
+fn check_value(key: &str, value: &str) -> Result<(), String> {
+    let wrong = cedge_kinds::formats::label_value(value);
+    if wrong.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "values[0][key]: Invalid value: {value:?}: a valid label must be an empty string or consist of alphanumeric \
-         characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or \
-         'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+        "values[0][{key}]: Invalid value: {value:?}: {}",
+        wrong.join("; ")
     ))
-}
-
-fn is_label_text(text: &str) -> bool {
-    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
-    text.len() <= 63
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        && edge(text.chars().next())
-        && edge(text.chars().next_back())
 }
 
 #[cfg(test)]

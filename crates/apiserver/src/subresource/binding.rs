@@ -16,11 +16,12 @@ pub(super) async fn bind(api: &Api, call: &Call, body: &Bytes) -> Result<Respons
     let options = call.write_options("CreateOptions")?;
     let mut binding = call.object(body, &options)?;
     crate::admission::of_answered(api, call, &mut binding, options.dry_run).await?;
-    let name = if call.request.name.is_empty() {
-        meta::name(&binding).to_owned()
-    } else {
-        call.request.name.clone()
-    };
+    let name = meta::name(&binding).to_owned();
+    if !call.request.name.is_empty() && call.request.name != name {
+        return Err(Error::BadRequest(
+            "name in URL does not match name in Binding object".into(),
+        ));
+    }
     let (kind, node) = (&binding["target"]["kind"], &binding["target"]["name"]);
     let invalid = |reason: &str, field: &str, message: &str| {
         Error::invalid_field(

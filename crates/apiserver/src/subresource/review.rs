@@ -26,6 +26,7 @@ pub(super) fn answer(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Bo
     };
     meta::set(&mut review, "creationTimestamp", Value::Null);
     review["status"] = status;
+    crate::managed::track_answered(call, &options, &mut review);
     Ok(respond::value(
         StatusCode::CREATED,
         call.accepted.encoding,

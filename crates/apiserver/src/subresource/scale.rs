@@ -1,18 +1,55 @@
 //! How many: one form for all kinds that can be scaled.
 
 use bytes::Bytes;
+use cedge_merge::ScaleOwners;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::call::Call;
+use crate::managed;
 use crate::meta;
+use crate::negotiate::PatchType;
 use crate::request::Verb;
 use crate::resource::Definition;
 use crate::respond::{self, Body};
 use crate::status::{About, Error, Result};
 use crate::verbs::patch::Patch;
 use crate::verbs::update::{Changed, change, decoded, settle_name};
+
+/// A scale as a table.
+pub(crate) fn table(call: &Call, scale: &Value) -> Result<Value> {
+    let column = |name: &str, ty: &str, description: &str| json!({"name": name, "type": ty, "format": "", "description": description, "priority": 0});
+    let about = |field: usize| {
+        let role = cedge_kinds::of("rbac.authorization.k8s.io", "v1", "Role");
+        let columns = role.map(cedge_kinds::table_columns).unwrap_or_default();
+        columns
+            .get(field)
+            .map(|c| c.description.clone())
+            .unwrap_or_default()
+    };
+    let object = match respond::include_object(call)? {
+        respond::Include::Nothing => Value::Null,
+        respond::Include::Metadata => respond::partial(scale),
+        respond::Include::Object => scale.clone(),
+    };
+    let age = cedge_kinds::time::since(&scale["metadata"]["creationTimestamp"], call.now);
+    let number = |part: &str| scale[part]["replicas"].as_i64().unwrap_or(0);
+    Ok(json!({
+        "kind": "Table", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]},
+        "columnDefinitions": [
+            column("Name", "string", &about(0)),
+            column("Desired", "integer", "replicas is the desired number of instances for the scaled object."),
+            column("Available", "integer",
+                "replicas is the actual number of observed instances of the scaled object."),
+            column("Age", "string", &about(1)),
+        ],
+        "rows": [{
+            "cells": [meta::name(scale), number("spec"), number("status"), age], "object": object,
+        }],
+    }))
+}
 
 /// Where a kind keeps its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,29 +75,40 @@ pub(super) async fn serve(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
             let options = call.write_options("UpdateOptions")?;
             let mut scale = call.object(body, &options)?;
             settle_name(call, &mut scale)?;
-            let written = change(api, call, &options, |old| scaled(&paths, old, &scale)).await?;
-            scale_of(&paths, &written.object)
+            let edit = |old: &Value| {
+                let mut scale = scale.clone();
+                let before = owned_scale(call, &paths, old);
+                managed::track_scale(call, &options, &before, &mut scale);
+                scaled(call, &paths, old, &scale)
+            };
+            scale_of(&paths, &change(api, call, &options, edit).await?.object)
         }
         Verb::Patch => {
             let options = call.write_options("PatchOptions")?;
             let patch = Patch::read(call, body, &options)?;
             let speaks = call.resource.speaks("scale");
-            let written = change(api, call, &options, |old| {
-                let scale = patch.to(call, &speaks, &options, &scale_of(&paths, old))?;
-                scaled(&paths, old, &scale)
-            })
-            .await?;
-            scale_of(&paths, &written.object)
+            let applied = match patch.kind {
+                PatchType::Apply => Some(patch.applied(call)?),
+                _ => None,
+            };
+            let edit = |old: &Value| {
+                let before = owned_scale(call, &paths, old);
+                let scale = if let Some(applied) = &applied {
+                    managed::apply_scale(call, &options, &before, applied)?
+                } else {
+                    let mut scale = patch.to(call, &speaks, &options, &before)?;
+                    managed::track_scale(call, &options, &before, &mut scale);
+                    scale
+                };
+                scaled(call, &paths, old, &scale)
+            };
+            scale_of(&paths, &change(api, call, &options, edit).await?.object)
         }
         Verb::List | Verb::Watch | Verb::Create | Verb::Delete | Verb::DeleteCollection => {
             return Err(Error::NoSuchPath);
         }
     };
-    Ok(respond::value(
-        StatusCode::OK,
-        call.accepted.encoding,
-        &scale,
-    ))
+    respond::subobject(call, StatusCode::OK, scale)
 }
 
 /// The numbers of an object, as policies and webhooks see them.
@@ -120,8 +168,28 @@ fn scale_of(paths: &ScalePaths, object: &Value) -> Value {
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
-/// The object with the wanted number of a scale.
-fn scaled(paths: &ScalePaths, old: &Value, scale: &Value) -> Result<Changed> {
+/// The scale of an object, with those who own its number.
+fn owned_scale(call: &Call, paths: &ScalePaths, object: &Value) -> Value {
+    let mut scale = scale_of(paths, object);
+    let entries = owners(call, paths, |owners| {
+        owners.of_scale(object.pointer("/metadata/managedFields"))
+    });
+    if let Some(entries) = entries {
+        meta::set(&mut scale, "managedFields", entries);
+    }
+    scale
+}
+
+fn owners<T>(call: &Call, paths: &ScalePaths, ask: impl FnOnce(ScaleOwners<'_>) -> T) -> T {
+    let path: Vec<&str> = paths.wanted.iter().map(String::as_str).collect();
+    ask(ScaleOwners {
+        api_version: &call.resource.api_version(),
+        path: &path,
+    })
+}
+
+/// The object with the wanted number of a scale, and those who own it.
+fn scaled(call: &Call, paths: &ScalePaths, old: &Value, scale: &Value) -> Result<Changed> {
     let wanted = scale["spec"]["replicas"].as_i64().unwrap_or(0);
     if wanted < 0 {
         return Err(Error::invalid_field(
@@ -138,7 +206,20 @@ fn scaled(paths: &ScalePaths, old: &Value, scale: &Value) -> Result<Changed> {
         }
     }
     put(&mut new, &paths.wanted, json!(wanted));
-    Ok(Changed::to(new))
+    let entries = owners(call, paths, |owners| {
+        owners.of_object(
+            old.pointer("/metadata/managedFields"),
+            scale.pointer("/metadata/managedFields"),
+        )
+    });
+    meta::remove(&mut new, "managedFields");
+    if let Some(entries) = entries {
+        meta::set(&mut new, "managedFields", entries);
+    }
+    Ok(Changed {
+        managed: true,
+        ..Changed::to(new)
+    })
 }
 
 fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {

@@ -21,6 +21,8 @@ const EXTENDED: SignedDuration = SignedDuration::from_hours(365 * 24);
 pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
     let mut request = call.object(body, &options)?;
+    let mut asked = request.clone();
+    meta::of(&mut asked);
     crate::admission::of_answered(api, call, &mut request, options.dry_run).await?;
     let account = api.read("", "serviceaccounts", &call.path()).await?;
     let account =
@@ -28,7 +30,7 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     let seconds = request["spec"]["expirationSeconds"]
         .as_i64()
         .unwrap_or(SECONDS_DEFAULT);
-    check_seconds(&call.request.name, seconds)?;
+    check_seconds(seconds)?;
     let audiences: Vec<String> = match request["spec"]["audiences"].as_array() {
         Some(list) if !list.is_empty() => list
             .iter()
@@ -60,6 +62,10 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     request["metadata"] = json!({
         "name": call.request.name, "namespace": call.request.namespace, "creationTimestamp": call.stamp(),
     });
+    crate::managed::track_answered(call, &options, &mut asked);
+    if let Some(managers) = asked["metadata"].get("managedFields") {
+        request["metadata"]["managedFields"] = managers.clone();
+    }
     request["status"] = json!({"token": token, "expirationTimestamp": stamp(expires)});
     Ok(respond::value(
         StatusCode::CREATED,
@@ -68,7 +74,7 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     ))
 }
 
-fn check_seconds(name: &str, seconds: i64) -> Result<()> {
+fn check_seconds(seconds: i64) -> Result<()> {
     let why = if seconds < SECONDS_MIN {
         "may not specify a duration less than 10 minutes"
     } else if seconds > SECONDS_MAX {
@@ -77,7 +83,7 @@ fn check_seconds(name: &str, seconds: i64) -> Result<()> {
         return Ok(());
     };
     Err(Error::invalid_field(
-        About::new("authentication.k8s.io", "TokenRequest", name),
+        About::new("authentication.k8s.io", "TokenRequest", ""),
         "FieldValueInvalid",
         "spec.expirationSeconds",
         format!("Invalid value: {seconds}: {why}"),
@@ -101,8 +107,7 @@ async fn bindings(api: &Api, call: &Call, reference: &Value) -> Result<Vec<Bindi
         _ => {
             let version = reference["apiVersion"].as_str().unwrap_or_default();
             return Err(Error::BadRequest(format!(
-                "cannot bind token for serviceaccount \"{}\" to object of type {version}, Kind={kind}",
-                call.request.name
+                "cannot bind token to object of type /{version}, Kind={kind}"
             )));
         }
     };

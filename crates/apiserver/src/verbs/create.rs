@@ -204,13 +204,21 @@ pub(crate) fn drop_duplicate_owners(call: &Call, object: &mut Value) {
         return;
     };
     let mut seen = BTreeSet::new();
-    let before = owners.len();
-    owners.retain(|owner| seen.insert(owner["uid"].to_string()));
-    if owners.len() < before {
-        call.warn(
+    let mut twice: Vec<String> = Vec::new();
+    owners.retain(|owner| {
+        let uid = owner["uid"].as_str().unwrap_or_default().to_owned();
+        let first = seen.insert(uid.clone());
+        if !first && !twice.contains(&uid) {
+            twice.push(uid);
+        }
+        first
+    });
+    if !twice.is_empty() {
+        call.warn(format!(
             ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and \
-             may reject such requests as early as 1.24",
-        );
+             may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        ));
     }
 }
 

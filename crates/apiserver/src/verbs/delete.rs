@@ -54,13 +54,26 @@ pub(crate) struct Deleted {
 
 pub(crate) async fn delete(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = DeleteOptions::read(call, body)?;
+    warn_of_orphans(call, &options);
+    let deleted = delete_object(api, call, &call.path(), &options).await?;
+    answer_deleted(call, &options, deleted)
+}
+
+/// Jobs leave their pods behind unless they are told otherwise.
+pub(super) fn warn_of_orphans(call: &Call, options: &DeleteOptions) {
     if call.resource.is("batch", "jobs") && options.policy.is_none() && options.orphan.is_none() {
         call.warn(
             "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
              them or set propagationPolicy=Orphan to suppress this warning",
         );
     }
-    let deleted = delete_object(api, call, &call.path(), &options).await?;
+}
+
+fn answer_deleted(
+    call: &Call,
+    options: &DeleteOptions,
+    deleted: Deleted,
+) -> Result<Response<Body>> {
     if !deleted.gone || call.resource.returns_deleted() {
         let accepted = !deleted.gone && options.orphan == Some(false);
         let code = if accepted {
@@ -130,6 +143,10 @@ async fn attempt(
     let gone = step == Step::Remove;
     if gone && !options.dry_run {
         admission::deleted(api, resource, &new);
+    }
+    if gone && resource.is("", "pods") && !meta::is_deleting(&new) {
+        // Whoever deletes a pod at once is answered as if it had been marked first.
+        set_deleting(&mut new, call.now, 0);
     }
     api.read_one(resource, &mut new).await?;
     meta::set_revision(&mut new, revision);
@@ -242,7 +259,7 @@ impl DeleteOptions {
             return Self::from_query(call);
         }
         let form = negotiate::body_form(&call.headers, false)?;
-        let given = crate::decode::object(body, form)?;
+        let (given, _) = crate::decode::object(body, form)?;
         if let Some(kind) = given["kind"]
             .as_str()
             .filter(|k| !k.is_empty() && *k != "DeleteOptions")
@@ -321,6 +338,16 @@ impl DeleteOptions {
             Err(Error::Conflict(about, why))
         };
         let (uid, revision) = (meta::uid(object), meta::text(object, "resourceVersion"));
+        if let Some(wanted) = self.uid.as_deref().filter(|w| *w != uid)
+            && resource.is("", "namespaces")
+        {
+            return Err(Error::Conflict(
+                resource.about(meta::name(object)),
+                format!(
+                    "Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+                ),
+            ));
+        }
         if let Some(wanted) = self.uid.as_deref().filter(|w| *w != uid) {
             return conflict(format!(
                 "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \

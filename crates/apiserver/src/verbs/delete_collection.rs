@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::delete::{DeleteOptions, delete_object};
+use super::delete::{DeleteOptions, delete_object, warn_of_orphans};
 use super::list;
 use crate::api::Api;
 use crate::call::Call;
@@ -16,6 +16,7 @@ pub(crate) async fn delete_collection(
     body: &Bytes,
 ) -> Result<Response<Body>> {
     let options = DeleteOptions::read(call, body)?;
+    warn_of_orphans(call, &options);
     let list_options = call.query.list_options(false)?;
     let listed = list::page(api, &call.resource, &call.request.namespace, &list_options).await?;
     for object in &listed.objects {

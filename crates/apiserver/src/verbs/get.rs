@@ -13,11 +13,11 @@ pub(crate) async fn get(api: &Api, call: &Call) -> Result<Response<Body>> {
         "" => api.cache.fresh().await?,
         "0" => {}
         revision => {
-            let wanted = revision.parse().map_err(|_| Error::Plain {
-                code: 500,
-                reason: "",
-                message: super::list::not_a_revision(revision),
-            })?;
+            let wanted = if call.resource.plural == "events" {
+                super::list::revision(revision)?
+            } else {
+                super::list::plain_revision(revision)?
+            };
             api.cache.reach(wanted).await?;
         }
     }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use base64::DecodeError;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{
+    GeneralPurpose, GeneralPurposeConfig, NO_PAD, URL_SAFE_NO_PAD,
+};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -21,6 +25,9 @@ use crate::stored;
 
 /// Lists larger than this are sent in pieces of about this size, so that a long one is never in memory as a whole.
 const PIECE: usize = 64 << 10;
+/// As Go reads tokens: bits that are left over are nobody's business.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT_CONFIG);
+const LENIENT_CONFIG: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 /// Keys that are read at once from an old state.
 const PAGE: usize = 500;
 
@@ -72,11 +79,17 @@ pub(crate) async fn page(
     }
     match options.resource_version.as_str() {
         "" => api.cache.fresh().await?,
-        "0" => {}
+        // Whoever takes any state gets it whole.
+        "0" => return Ok(kind.list(&filter, None, 0, api.cache.revision())),
         version => {
             let wanted = revision(version)?;
             api.cache.reach(wanted).await?;
-            if options.version_match == Some(Match::Exact) && !kind.unchanged_since(wanted) {
+            // A page of a state that is named is of that state, as it was before there was a match.
+            let exact = match options.version_match {
+                Some(version_match) => version_match == Match::Exact,
+                None => options.limit > 0,
+            };
+            if exact && !kind.unchanged_since(wanted) {
                 return at(api, resource, &filter, None, options.limit, wanted).map_err(
                     |e| match e {
                         Error::Expired(..) => Error::Expired(VERSION_EXPIRED.into(), None),
@@ -84,7 +97,7 @@ pub(crate) async fn page(
                     },
                 );
             }
-            if options.version_match == Some(Match::Exact) {
+            if exact {
                 let mut listed = kind.list(&filter, None, options.limit, wanted);
                 listed.revision = wanted;
                 return Ok(listed);
@@ -106,7 +119,8 @@ pub(crate) fn filter(
         .indexer()
         .map(|i| i.names)
         .unwrap_or_default();
-    Filter::parse(namespace, labels, fields, &names)
+    let known = |name: &str| resource.selectable_field(name);
+    Filter::parse(namespace, labels, fields, &names, &known)
 }
 
 /// Reads a resource version that is a revision.
@@ -121,8 +135,18 @@ pub(crate) fn revision(text: &str) -> Result<u64> {
 
 pub(crate) fn not_a_revision(text: &str) -> String {
     format!(
-        "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        "resourceVersion: Invalid value: {text:?}: {}",
+        crate::query::not_a_number("ParseUint", text)
     )
+}
+
+/// As [`revision`], where nobody says that it is the caller's fault.
+pub(crate) fn plain_revision(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::Plain {
+        code: 500,
+        reason: "",
+        message: not_a_revision(text),
+    })
 }
 
 /// The page after a token: of the state that the first page showed, or, if the token says so, of the present one.
@@ -241,17 +265,37 @@ fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
             "invalid continue token: continue key is not valid: {why}"
         ))
     };
-    let bytes = URL_SAFE_NO_PAD
-        .decode(token.trim_end_matches('='))
-        .map_err(|e| wrong(&e.to_string()))?;
+    let bytes = LENIENT.decode(token).map_err(|e| {
+        let at = match e {
+            DecodeError::InvalidByte(at, _) => at,
+            DecodeError::InvalidLength(length) => length.saturating_sub(1),
+            DecodeError::InvalidLastSymbol(..) | DecodeError::InvalidPadding => {
+                token.find('=').unwrap_or(token.len())
+            }
+        };
+        wrong(&format!("illegal base64 data at input byte {at}"))
+    })?;
     let token: Value = serde_json::from_slice(&bytes)
         .map_err(|e| wrong(&not_json(&bytes).unwrap_or_else(|| e.to_string())))?;
+    let version = token["v"].as_str().unwrap_or_default();
+    if version != "meta.k8s.io/v1" {
+        return Err(wrong(&format!(
+            "server does not recognize this encoded version {version}"
+        )));
+    }
     let start = token["start"].as_str().filter(|s| !s.is_empty());
-    let start = start.ok_or_else(|| wrong("encoded start key empty (version meta.k8s.io/v1)"))?;
-    match token["rv"].as_i64() {
-        Some(0) | None => Err(wrong(
+    let revision = token["rv"].as_i64();
+    if matches!(revision, Some(0) | None) {
+        return Err(wrong(
             "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
-        )),
+        ));
+    }
+    let start = start.ok_or_else(|| wrong("encoded start key empty (version meta.k8s.io/v1)"))?;
+    if start.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(wrong(start));
+    }
+    match revision {
+        Some(0) | None => Err(wrong("no revision")),
         Some(rv) => Ok((
             u64::try_from(rv).ok(),
             start.trim_end_matches('\0').to_owned(),
@@ -374,6 +418,7 @@ fn as_values(
                 "metadata": metadata, "items": items.collect::<Vec<_>>(),
             })
         }
+        Shape::Metadata if !call.accepted.list => return Err(respond::no_object(call)),
         Shape::Metadata => {
             let items = decoded.map(|value| respond::partial(&value));
             json!({
@@ -394,7 +439,7 @@ fn as_values(
     Ok(respond::value(
         StatusCode::OK,
         call.accepted.encoding,
-        &list,
+        &respond::in_version(call, list),
     ))
 }
 

@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::decode;
 use crate::meta;
 use crate::negotiate::{self, PatchType};
-use crate::query::WriteOptions;
+use crate::query::{FieldValidation, WriteOptions};
 use crate::resource::Speaks;
 use crate::respond::{self, Body};
 use crate::status::{Error, Result};
@@ -37,6 +37,8 @@ pub(crate) async fn patch(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
 pub(crate) struct Patch {
     pub(crate) kind: PatchType,
     patch: Value,
+    /// Mistakes in the patch itself that strict field validation refuses.
+    mistakes: Vec<String>,
 }
 
 // === impl Patch ===
@@ -63,12 +65,25 @@ impl Patch {
             }
             _ => {}
         }
-        let patch = match kind {
-            PatchType::Apply => decode::apply(body)?,
-            _ => decode::from_json(body)
-                .map_err(|_| Error::BadRequest("invalid JSON patch".into()))?,
+        let (patch, mistakes) = match kind {
+            PatchType::Apply => decode::apply(body, options.field_validation)?,
+            _ => {
+                let patch = decode::from_json(body)
+                    .map_err(|_| Error::BadRequest("invalid JSON patch".into()))?;
+                let mistakes = mistakes(kind, body, &patch);
+                (patch, mistakes)
+            }
         };
-        Ok(Self { kind, patch })
+        if kind == PatchType::Apply && options.field_validation == FieldValidation::Warn {
+            mistakes
+                .iter()
+                .for_each(|mistake| call.warn(mistake.as_str()));
+        }
+        Ok(Self {
+            kind,
+            patch,
+            mistakes,
+        })
     }
 
     /// The object after the patch. Unknown fields that the patch brings are refused, warned of, or dropped.
@@ -101,8 +116,8 @@ impl Patch {
         }
         let mut named = new.clone();
         super::update::settle_name(call, &mut named)?;
-        let checked = check_identity(speaks, &new)
-            .and_then(|()| call.check_fields(&mut new, speaks, options, &[]));
+        let checked = crate::call::check_kind(&mut new, speaks)
+            .and_then(|()| call.check_fields(&mut new, speaks, options, &self.mistakes));
         checked.map_err(|error| does_not_fit(&named, speaks, &error))?;
         Ok(new)
     }
@@ -171,8 +186,8 @@ impl Patch {
     }
 
     /// The applied configuration, complete and checked.
-    fn applied(&self, call: &Call) -> Result<Value> {
-        let mut applied = self.patch.clone();
+    pub(crate) fn applied(&self, call: &Call) -> Result<Value> {
+        let applied = self.patch.clone();
         let speaks = call.resource.speaks(&call.request.subresource);
         if applied["metadata"]["managedFields"]
             .as_array()
@@ -194,12 +209,27 @@ impl Patch {
                 "invalid object type: {version}, Kind={kind}"
             )));
         }
-        if meta::name(&applied).is_empty() {
-            meta::set(&mut applied, "name", call.request.name.clone());
-        }
-        super::update::settle_name(call, &mut applied)?;
         Ok(applied)
     }
+}
+
+/// What strict field validation finds in a patch itself.
+fn mistakes(kind: PatchType, body: &[u8], patch: &Value) -> Vec<String> {
+    if kind != PatchType::Json {
+        let twice = cedge_schema::duplicate_fields(body);
+        return twice
+            .iter()
+            .map(|path| format!("duplicate field \"{path}\""))
+            .collect();
+    }
+    let operations = patch.as_array().into_iter().flatten().enumerate();
+    let unknown = operations.flat_map(|(i, operation)| {
+        let fields = operation.as_object().into_iter().flat_map(|o| o.keys());
+        fields
+            .filter(|name| !matches!(name.as_str(), "op" | "path" | "from" | "value"))
+            .map(move |name| format!("json patch unknown field \"[{i}].{name}\""))
+    });
+    unknown.collect()
 }
 
 /// What is live with what is applied; nulls that were sent are gone, as a typed decoder would drop them.
@@ -210,14 +240,9 @@ fn merged(
     applied: &Value,
 ) -> Result<Value> {
     let mut object = crate::managed::merge(call, options, live, applied)?;
+    super::update::settle_name(call, &mut object)?;
     call.resource.prune(&call.resource.speaks(""), &mut object);
     Ok(object)
-}
-
-/// A patch must not make another kind of an object.
-fn check_identity(speaks: &Speaks, new: &Value) -> Result<()> {
-    let mut checked = new.clone();
-    crate::call::check_kind(&mut checked, speaks)
 }
 
 /// What a patch makes and no decoder takes is shown with the reason.

@@ -163,8 +163,13 @@ async fn attempt(
     let mut new = changed.object;
     check_preconditions(call, &new, old, changed.patched)?;
     keep_what_is_ours(&mut new, old);
+    // Empty managers are a wish, which the decoder's view of empty fields would hide.
+    let managers = new["metadata"].get("managedFields").cloned();
     super::create::drop_duplicate_owners(call, &mut new);
     resource.set_defaults(&mut new);
+    if let Some(managers) = managers {
+        meta::set(&mut new, "managedFields", managers);
+    }
     admission::complete(resource, &mut new);
     admission::on_update(api, call, &mut new, old)?;
     if !changed.managed {
@@ -244,6 +249,13 @@ async fn judge(deed: &Deed<'_>, new: &Value, old: &Value) -> Result<()> {
 fn check_preconditions(call: &Call, new: &Value, old: &Value, patched: bool) -> Result<()> {
     let about = || call.resource.about(&call.request.name);
     let version = meta::text(new, "resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Error::Plain {
+            code: 500,
+            reason: "",
+            message: crate::query::not_a_number("ParseUint", version),
+        });
+    }
     if !matches!(version, "" | "0") && version != meta::text(old, "resourceVersion") {
         return Err(Error::Conflict(about(), MODIFIED.into()));
     }
@@ -269,10 +281,16 @@ fn keep_what_is_ours(new: &mut Value, old: &Value) {
         "creationTimestamp",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
-        "generateName",
     ] {
-        let own = matches!(field, "generateName" | "uid");
-        if !own || meta::text(new, field).is_empty() {
+        // What is not there yet cannot be set: that is told, instead of done or forgotten.
+        let given = match field {
+            "uid" => !meta::text(new, field).is_empty(),
+            "deletionTimestamp" | "deletionGracePeriodSeconds" => {
+                old["metadata"].get(field).is_none() && !new["metadata"][field].is_null()
+            }
+            _ => false,
+        };
+        if !given {
             meta::copy(old, new, field);
         }
     }

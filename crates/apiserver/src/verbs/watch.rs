@@ -34,7 +34,10 @@ const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> {
     if call.accepted.encoding == Encoding::Yaml {
-        return Err(Error::NotAcceptable("application/json".into()));
+        return Err(Error::NotAcceptable(
+            "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+                .into(),
+        ));
     }
     let options = call.query.list_options(true)?;
     let resource = &call.resource;
@@ -111,7 +114,7 @@ async fn start(
         .send_initial_events
         .unwrap_or(matches!(version, "" | "0"));
     if !with_state && !matches!(version, "" | "0") {
-        let revision = super::list::revision(version)?;
+        let revision = super::list::plain_revision(version)?;
         api.cache.reach(revision).await?;
         return Ok((
             Watcher::after(&api.cache, kind, revision)?,
@@ -121,7 +124,11 @@ async fn start(
     match version {
         "" => api.cache.fresh().await?,
         "0" => {}
-        version => api.cache.reach(super::list::revision(version)?).await?,
+        version => {
+            api.cache
+                .reach(super::list::plain_revision(version)?)
+                .await?
+        }
     }
     let listed = kind.list(filter, None, 0, api.cache.revision());
     let watcher = Watcher::from_list(&api.cache, kind, listed.seen, listed.revision);
@@ -343,7 +350,7 @@ impl Stream {
                 value
             }
         };
-        Ok(match self.call.accepted.shape {
+        let shaped = match self.call.accepted.shape {
             Shape::Whole => value,
             Shape::Metadata => respond::partial(&value),
             Shape::Table => {
@@ -351,13 +358,13 @@ impl Stream {
                 let columns = std::mem::take(&mut self.columns);
                 respond::table_of(&self.call, &[value], columns)?
             }
-        })
+        };
+        Ok(respond::in_version(&self.call, shaped))
     }
 
     fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
         let resource = &self.call.resource;
-        let mut metadata =
-            json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if initial_end {
             metadata["annotations"] = json!({INITIAL_EVENTS_END: "true"});
         }
@@ -387,7 +394,7 @@ fn key(object: &Object) -> (String, u64) {
 fn table_bookmark(object: &Value, revision: u64) -> Bytes {
     let table = json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": [],
+        "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": null,
         "rows": [{"cells": [], "object": object}],
     });
     line("BOOKMARK", &serde_json::to_vec(&table).unwrap_or_default())

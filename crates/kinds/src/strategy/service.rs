@@ -16,6 +16,7 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     keep_allocated(spec, &before);
     if before.text("type") != "ExternalName" && spec.text("type") == "ExternalName" {
         drop_addresses(spec, &before);
+        drop_if_same(spec, &before, "internalTrafficPolicy");
     }
     if has_node_ports(&before) && !has_node_ports(spec) && ports(spec).is_subset(&ports(&before)) {
         for port in spec["ports"].as_array_mut().into_iter().flatten() {

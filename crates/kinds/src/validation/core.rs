@@ -342,8 +342,11 @@ pub(super) fn claim(new: &Value, old: Option<&Value>, errors: &mut Errors) {
 fn claim_update(spec: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
     let before = old.field("spec");
     let mut expected = before.clone();
-    for name in ["resources", "volumeAttributesClassName"] {
-        crate::read::put(&mut expected, name, spec.get(name).cloned());
+    // Only what is bound can grow.
+    if old["status"].text("phase") == "Bound" {
+        for name in ["resources", "volumeAttributesClassName"] {
+            crate::read::put(&mut expected, name, spec.get(name).cloned());
+        }
     }
     if before.text("volumeName").is_empty() {
         crate::read::put(&mut expected, "volumeName", spec.get("volumeName").cloned());

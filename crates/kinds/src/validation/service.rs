@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::metadata;
-use super::numbers::{one_of, port};
+use super::numbers::{one_of, one_of_if_given, port};
 use super::pod::ip;
 use crate::error::{ErrorKind, Errors};
 use crate::formats;
@@ -34,7 +34,11 @@ pub(super) fn validate(new: &Value, old: Option<&Value>, errors: &mut Errors) {
         &path.child("sessionAffinity"),
         errors,
     );
-    session(spec, &path.child("sessionAffinityConfig"), errors);
+    if matches!(spec.text("sessionAffinity"), "None" | "ClientIP") {
+        session(spec, &path.child("sessionAffinityConfig"), errors);
+    }
+    let near = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    one_of_if_given(spec, "trafficDistribution", &near, &path, errors);
     let place = path.child("externalIPs");
     for (i, address) in spec
         .items("externalIPs")

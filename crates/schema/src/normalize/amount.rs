@@ -28,11 +28,42 @@ enum Form {
 /// The canonical text of a quantity; nothing if it is none.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let (nano, form) = parse(text)?;
+    if is_kept(text, form) {
+        return Some(text.to_owned());
+    }
     Some(match form {
         Form::Binary if nano.abs() >= 1024 * NANO => binary(nano),
         Form::Binary | Form::Decimal => decimal(nano, false),
         Form::Exponent => decimal(nano, true),
     })
+}
+
+/// Whether Kubernetes takes the text for canonical: it looks at the digits behind leading zeros alone.
+fn is_kept(text: &str, form: Form) -> bool {
+    if !text.starts_with('0') {
+        return false;
+    }
+    let end = text
+        .find(|sign: char| !sign.is_ascii_digit() && sign != '.')
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole = whole.trim_start_matches('0');
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || digits.len() > 15 {
+        return false;
+    }
+    match form {
+        Form::Binary => {
+            let odd = digits.parse::<u64>().is_ok_and(|n| n & 7 != 0);
+            fraction.is_empty() && digits.len() < 10 && odd
+        }
+        Form::Decimal | Form::Exponent => {
+            let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
+            let exponent = scale(suffix).map_or(0, |(_, _, exponent)| exponent);
+            (exponent - places) % 3 == 0 && !digits.ends_with("000") && !digits.starts_with('0')
+        }
+    }
 }
 
 /// The amount in units of a billionth, rounded away from zero, and how it was written.
