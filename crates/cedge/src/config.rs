@@ -42,6 +42,20 @@ struct File {
     audit_log_maxage: Option<u64>,
 }
 
+// === impl File ===
+
+impl File {
+    fn audit_keys(&self) -> AuditKeys {
+        AuditKeys {
+            audit_policy_file: self.audit_policy_file.clone(),
+            audit_log_path: self.audit_log_path.clone(),
+            audit_log_maxsize: self.audit_log_maxsize,
+            audit_log_maxbackup: self.audit_log_maxbackup,
+            audit_log_maxage: self.audit_log_maxage,
+        }
+    }
+}
+
 const KEYS: &[&str] = &[
     "name",
     "labels",
@@ -147,6 +161,7 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
             parse(&text).with_context(|| format!("configuration {}", path.display()))?
         }
     };
+    let audit_keys = file.audit_keys();
     let default_name = || {
         paths::host_name()
             .parse()
@@ -195,14 +210,7 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Server> {
         .data_dir
         .or(file.data_dir)
         .unwrap_or_else(paths::server);
-    let of_file = AuditKeys {
-        audit_policy_file: file.audit_policy_file,
-        audit_log_path: file.audit_log_path,
-        audit_log_maxsize: file.audit_log_maxsize,
-        audit_log_maxbackup: file.audit_log_maxbackup,
-        audit_log_maxage: file.audit_log_maxage,
-    };
-    let audit = args.audit.over(of_file).read(&data_dir)?;
+    let audit = args.audit.over(audit_keys).read(&data_dir)?;
     Ok(Server {
         name: args.name.or(file.name).unwrap_or_else(default_name),
         labels,
