@@ -141,12 +141,10 @@ impl Config {
 #[must_use]
 pub fn unattended() -> Vec<GroupResource> {
     [
-        ("batch", "cronjobs"),
         ("networking.k8s.io", "ingresses"),
         ("networking.k8s.io", "networkpolicies"),
         ("", "persistentvolumeclaims"),
         ("", "persistentvolumes"),
-        ("", "replicationcontrollers"),
     ]
     .map(|(group, plural)| GroupResource {
         group: group.into(),

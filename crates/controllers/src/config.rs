@@ -40,10 +40,14 @@ pub enum Controller {
     Deployment,
     /// `ReplicaSets`.
     ReplicaSet,
+    /// `ReplicationControllers`.
+    ReplicationController,
     /// StatefulSets.
     StatefulSet,
     /// Jobs.
     Job,
+    /// CronJobs.
+    CronJob,
     /// `DaemonSets`.
     DaemonSet,
     /// The `default` account of each namespace.
@@ -100,13 +104,15 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
         Self::ReplicaSet,
+        Self::ReplicationController,
         Self::StatefulSet,
         Self::Job,
+        Self::CronJob,
         Self::DaemonSet,
         Self::ServiceAccount,
         Self::RootCa,
@@ -133,8 +139,10 @@ impl Controller {
             Self::GarbageCollector => "garbage-collector-controller",
             Self::Deployment => "deployment-controller",
             Self::ReplicaSet => "replicaset-controller",
+            Self::ReplicationController => "replicationcontroller-controller",
             Self::StatefulSet => "statefulset-controller",
             Self::Job => "job-controller",
+            Self::CronJob => "cronjob-controller",
             Self::DaemonSet => "daemonset-controller",
             Self::ServiceAccount => "serviceaccount-controller",
             Self::RootCa => "root-ca-certificate-publisher-controller",

@@ -13,6 +13,7 @@ mod claim;
 mod conditions;
 mod config;
 mod context;
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod discovery;
@@ -84,8 +85,10 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::GarbageCollector => gc::start(ctx),
         Controller::Deployment => deployment::start(ctx),
         Controller::ReplicaSet => replicaset::start(ctx),
+        Controller::ReplicationController => replicaset::start_old(ctx),
         Controller::StatefulSet => statefulset::start(ctx),
         Controller::Job => job::start(ctx),
+        Controller::CronJob => cronjob::start(ctx),
         Controller::DaemonSet => daemonset::start(ctx),
         Controller::ServiceAccount => service_account::start_accounts(ctx),
         Controller::RootCa => service_account::start_root_ca(ctx),

@@ -1,7 +1,9 @@
 //! ReplicaSets: as many pods as asked for, no more and no fewer.
 //!
-//! Before: `deployment` (or a user) wrote the ReplicaSet. After: the scheduler binds the pods.
+//! Before: `deployment` (or a user) wrote the ReplicaSet. After: the scheduler binds the pods. A ReplicationController is
+//! read as a ReplicaSet; a second instance of the same code runs for these.
 
+mod form;
 mod plan;
 
 use std::sync::Arc;
@@ -13,19 +15,18 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
-use crate::claim::{Claimer, controller_reference, still_there};
-use crate::context::{Context, controller_key, feed};
+use crate::claim::{Claimer, controller_reference};
+use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error, message};
 use crate::expectations::Expectations;
+use crate::pods;
 use crate::slow_start::slow_start;
-use crate::{patch, pods};
+use form::Form;
 use plan::{Manage, Outcome};
-
-const API_VERSION: &str = "apps/v1";
-const KIND: &str = "ReplicaSet";
 
 #[derive(Clone)]
 struct ReplicaSets {
+    form: Form,
     ctx: Context,
     sets: Cache,
     pods: Cache,
@@ -34,21 +35,30 @@ struct ReplicaSets {
 }
 
 pub(crate) fn start(ctx: &Context) {
-    let sets = ctx.informers.of::<ReplicaSet>();
+    start_form(ctx, Form::Set);
+}
+
+/// For ReplicationControllers.
+pub(crate) fn start_old(ctx: &Context) {
+    start_form(ctx, Form::Controller);
+}
+
+fn start_form(ctx: &Context, form: Form) {
+    let sets = form.cache(&ctx.informers);
     let pods = ctx.informers.of::<Pod>();
-    let queue: Queue<Key> = Queue::new("replicaset");
+    let queue: Queue<Key> = Queue::new(form.name());
     let this = ReplicaSets {
+        form,
         ctx: ctx.clone(),
         sets: sets.clone(),
         pods: pods.clone(),
         expectations: Expectations::default(),
-        recorder: ctx.events.recorder("replicaset-controller"),
+        recorder: ctx.events.recorder(form.component()),
     };
     feed(&sets, &queue);
     pods.subscribe({
-        let (queue, sets) = (queue.clone(), sets.clone());
-        let expectations = this.expectations.clone();
-        move |change| observe(change, &queue, &sets, &expectations)
+        let (this, queue) = (this.clone(), queue.clone());
+        move |change| this.observe(change, &queue)
     });
     ctx.work(&queue, &[&sets, &pods], ctx.config.workers, move |key| {
         let this = this.clone();
@@ -56,50 +66,48 @@ pub(crate) fn start(ctx: &Context) {
     });
 }
 
-/// A pod changed: whose is it?
-fn observe(change: &Change, queue: &Queue<Key>, sets: &Cache, expectations: &Expectations) {
-    let pod = change.object();
-    let owner = controller_key(pod, API_VERSION, KIND);
-    if let Some(key) = &owner {
-        match change {
-            Change::Added(_) if !pod.is_deleting() => expectations.created(key),
-            Change::Updated { .. } if !pod.is_deleting() => {}
-            _ => expectations.deleted(key, pod.uid()),
-        }
-        queue.add(key.clone());
-    }
-    if let Some(old) = change.old()
-        && let Some(before) = controller_key(old, API_VERSION, KIND)
-        && owner.as_ref() != Some(&before)
-    {
-        queue.add(before);
-    }
-    let orphan = pod.controller().is_none() && !matches!(change, Change::Deleted(_));
-    if orphan && !pod.is_deleting() && !pod.labels().is_empty() {
-        for set in sets.namespace(pod.namespace()) {
-            if selector_of(&set).is_ok_and(|(_, s)| s.matches(pod.labels())) {
-                queue.add(set.key().clone());
-            }
-        }
-    }
-}
-
-fn selector_of(object: &Object) -> Result<(ReplicaSet, Selector), Error> {
-    let set: ReplicaSet = object.decode()?;
-    let selector = Selector::try_from(&set.spec.selector)?;
-    Ok((set, selector))
-}
-
 // === impl ReplicaSets ===
 
 impl ReplicaSets {
+    /// A pod changed: whose is it?
+    fn observe(&self, change: &Change, queue: &Queue<Key>) {
+        let pod = change.object();
+        let owner = self.form.owner_of(pod);
+        if let Some(key) = &owner {
+            match change {
+                Change::Added(_) if !pod.is_deleting() => self.expectations.created(key),
+                Change::Updated { .. } if !pod.is_deleting() => {}
+                _ => self.expectations.deleted(key, pod.uid()),
+            }
+            queue.add(key.clone());
+        }
+        if let Some(old) = change.old()
+            && let Some(before) = self.form.owner_of(old)
+            && owner.as_ref() != Some(&before)
+        {
+            queue.add(before);
+        }
+        let orphan = pod.controller().is_none() && !matches!(change, Change::Deleted(_));
+        if orphan && !pod.is_deleting() && !pod.labels().is_empty() {
+            for set in self.sets.namespace(pod.namespace()) {
+                if self
+                    .form
+                    .read(&set)
+                    .is_ok_and(|(_, s)| s.matches(pod.labels()))
+                {
+                    queue.add(set.key().clone());
+                }
+            }
+        }
+    }
+
     async fn reconcile(&self, key: &Key) -> Result<Next, Error> {
         let Some(object) = self.sets.get_key(key) else {
             self.expectations.forget(key);
             return Ok(Next::OnChange);
         };
         let may_act = self.expectations.are_met(key) && !object.is_deleting();
-        let (set, selector) = selector_of(&object)?;
+        let (set, selector) = self.form.read(&object)?;
         let (active, terminating) = self.claim(&object, &selector).await?;
         let now = clock::now();
 
@@ -117,9 +125,9 @@ impl ReplicaSets {
             failure: failed.as_ref().map(message),
         };
         let status = plan::status(&set, &outcome, now);
-        let api: Api<ReplicaSet> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
         let old = set.status.clone().unwrap_or_default();
-        patch::status(&api, &object, &old, &status).await?;
+        let client = &self.ctx.client;
+        self.form.write_status(client, &object, old, status).await?;
         match failed {
             Some(e) => Err(e.into()),
             None => Ok(plan::next(&set, &active, now)),
@@ -147,10 +155,12 @@ impl ReplicaSets {
         }
         let claimer = Claimer::new(object, selector);
         let pods_api: Api<Pod> = Api::namespaced(self.ctx.client.clone(), object.namespace());
-        let sets_api: Api<ReplicaSet> =
-            Api::namespaced(self.ctx.client.clone(), object.namespace());
         let owned = claimer
-            .claim(&pods_api, alive, still_there(&sets_api, object))
+            .claim(
+                &pods_api,
+                alive,
+                self.form.still_there(&self.ctx.client, object),
+            )
             .await?;
         let active: Result<Vec<Pod>, _> = owned.iter().map(|p| p.decode()).collect();
         Ok((active?, terminating))

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod amounts;
+pub mod cron;
 pub mod error;
 pub mod fields;
 pub mod formats;

@@ -13,7 +13,6 @@ use crate::read::Read;
 use crate::registry::Kind;
 
 mod core;
-mod cron;
 mod jobs;
 pub mod metadata;
 mod network;

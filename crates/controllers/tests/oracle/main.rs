@@ -11,6 +11,7 @@
 
 mod access;
 mod autoscaling;
+mod crons;
 mod disruption;
 mod garbage;
 mod jobs;

@@ -214,3 +214,43 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
             .unwrap();
     });
 }
+
+#[test]
+fn a_replication_controller_keeps_its_pods_as_a_replica_set_does() {
+    run(async |world: &World| {
+        world.namespace("old").await;
+        let controllers = world.api(
+            "v1",
+            "ReplicationController",
+            "replicationcontrollers",
+            "old",
+        );
+        let pods = world.pods("old");
+        controllers
+            .create(json!({"metadata": {"name": "x"}, "spec": {"replicas": 2, "selector": {"app": "x"}, "template": {
+                "metadata": {"labels": {"app": "x"}},
+                "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}}}}))
+            .await;
+        let done = controllers
+            .until("x", |c| c["status"]["availableReplicas"] == 2)
+            .await;
+        assert_eq!(done["status"]["fullyLabeledReplicas"], 2);
+        assert_eq!(done["status"]["observedGeneration"], 1);
+        let all = pods.list().await;
+        let owner = &all[0]["metadata"]["ownerReferences"][0];
+        assert_eq!(
+            (&owner["kind"], &owner["apiVersion"]),
+            (&json!("ReplicationController"), &json!("v1"))
+        );
+        let gone = all[0]["metadata"]["name"].as_str().unwrap();
+        pods.0.delete(gone, &Default::default()).await.unwrap();
+        pods.until_all("its replacement", |p| {
+            p.len() == 2 && p.iter().all(|p| p["metadata"]["name"] != gone)
+        })
+        .await;
+        controllers
+            .patch("x", json!({"spec": {"replicas": 0}}))
+            .await;
+        pods.until_all("no pods", <[Value]>::is_empty).await;
+    });
+}

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::numbers::{non_negative, one_of};
-use super::{cron, metadata, pod, selector};
+use super::{metadata, pod, selector};
+use crate::cron;
 use crate::error::{Errors, quote};
 use crate::path::Path;
 use crate::read::{Read, put};
@@ -227,7 +228,7 @@ pub(super) fn cron_job(new: &Value, old: Option<&Value>, errors: &mut Errors) {
     if schedule.is_empty() {
         errors.required(&place, "");
     } else {
-        if let Err(wrong) = cron::check(schedule) {
+        if let Err(wrong) = cron::Schedule::parse(schedule) {
             errors.invalid(&place, schedule, wrong);
         }
         if schedule.contains("TZ") {
@@ -286,7 +287,7 @@ fn time_zone(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         let detail =
             "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.invalid(path, zone, detail);
-    } else if jiff::tz::TimeZone::get(zone).is_err() {
+    } else if cron::time_zone(zone).is_none() {
         errors.invalid(path, zone, format!("unknown time zone {zone}"));
     }
 }
