@@ -143,8 +143,6 @@ pub fn unattended() -> Vec<GroupResource> {
     [
         ("networking.k8s.io", "ingresses"),
         ("networking.k8s.io", "networkpolicies"),
-        ("", "persistentvolumeclaims"),
-        ("", "persistentvolumes"),
     ]
     .map(|(group, plural)| GroupResource {
         group: group.into(),

@@ -80,6 +80,16 @@ pub enum Controller {
     NodeTtl,
     /// Tokens in Secrets.
     TokenSecrets,
+    /// `Endpoints` of Services, the older form of those.
+    Endpoints,
+    /// Binds claims and volumes.
+    VolumeBinder,
+    /// Keeps claims that pods use.
+    ClaimProtection,
+    /// Keeps volumes that are bound.
+    VolumeProtection,
+    /// Makes volumes out of directories on nodes. Ours: Kubernetes has none.
+    LocalPath,
 }
 
 /// A name that no controller has.
@@ -104,7 +114,8 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 29] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
@@ -129,6 +140,11 @@ impl Controller {
         Self::CertificateCleaner,
         Self::NodeTtl,
         Self::TokenSecrets,
+        Self::Endpoints,
+        Self::VolumeBinder,
+        Self::ClaimProtection,
+        Self::VolumeProtection,
+        Self::LocalPath,
     ];
 
     /// Its name, as kube-controller-manager's `--controllers` takes it.
@@ -159,6 +175,11 @@ impl Controller {
             Self::CertificateCleaner => "certificatesigningrequest-cleaner-controller",
             Self::NodeTtl => "ttl-controller",
             Self::TokenSecrets => "serviceaccount-token-controller",
+            Self::Endpoints => "endpoints-controller",
+            Self::VolumeBinder => "persistentvolume-binder-controller",
+            Self::ClaimProtection => "persistentvolumeclaim-protection-controller",
+            Self::VolumeProtection => "persistentvolume-protection-controller",
+            Self::LocalPath => "local-path-provisioner-controller",
         }
     }
 }

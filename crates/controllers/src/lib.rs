@@ -19,6 +19,7 @@ mod deployment;
 mod discovery;
 mod disruption;
 mod endpoints;
+mod endpointslice;
 mod error;
 mod expectations;
 mod gc;
@@ -39,6 +40,7 @@ mod slow_start;
 mod statefulset;
 mod token_secrets;
 mod ttl;
+mod volumes;
 
 use std::time::Duration;
 
@@ -105,6 +107,12 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::CertificateCleaner => certificates::start_cleaner(ctx),
         Controller::NodeTtl => node_ttl::start(ctx),
         Controller::TokenSecrets => token_secrets::start(ctx),
+        Controller::EndpointSlice => endpointslice::start(ctx),
+        Controller::Endpoints => endpoints::start(ctx),
+        Controller::VolumeBinder => volumes::start(ctx),
+        Controller::ClaimProtection => volumes::start_claim_protection(ctx),
+        Controller::VolumeProtection => volumes::start_volume_protection(ctx),
+        Controller::LocalPath => volumes::start_provisioner(ctx),
     }
 }
 

@@ -267,21 +267,21 @@ async fn services_get_addresses_and_ports_of_their_own() {
 #[tokio::test]
 async fn kinds_that_nothing_acts_on_say_so() {
     let server = start().await;
-    let claim = json!({
-        "kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": "a"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    let ingress = json!({
+        "kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": {"name": "a"},
+        "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}},
     });
     server
-        .create("/api/v1/namespaces/default/persistentvolumeclaims", claim)
+        .create(
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+            ingress,
+        )
         .await;
     let mut events = server
         .watch("/api/v1/namespaces/default/events?watch=1")
         .await;
     let event = events.next().await.unwrap();
     assert_eq!(event["object"]["reason"], "NoController");
-    assert_eq!(
-        event["object"]["involvedObject"]["kind"],
-        "PersistentVolumeClaim"
-    );
+    assert_eq!(event["object"]["involvedObject"]["kind"], "Ingress");
     assert_eq!(event["object"]["source"]["component"], "cedge-apiserver");
 }

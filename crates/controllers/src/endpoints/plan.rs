@@ -1,246 +1,242 @@
-//! Decides which slices a Service has. An endpoint stays in the slice it is in: every change of a slice goes to
-//! every node that serves the Service. Pure.
+//! Decides what the Endpoints of a Service hold. Pure.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
+};
 
-use super::{HEADLESS, MANAGED_BY, MANAGER, SERVICE_NAME};
+use crate::endpointslice::{HEADLESS, number_of, protocol_of};
 use crate::pods;
 
-/// Endpoints of one slice, as in Kubernetes.
-const SLICE_MAX: usize = 100;
+const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+const MANAGER: &str = "endpoint-controller";
+const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
+/// Addresses of one object, as in Kubernetes: more would make it too large to send to every node.
+const CAPACITY: usize = 1000;
 
 pub(super) struct View {
     service: Service,
-    pods: Vec<Pod>,
-    slices: Vec<EndpointSlice>,
+    pub(super) subsets: Vec<EndpointSubset>,
+    /// Whether some addresses had no room.
+    truncated: bool,
+    trigger: Option<Timestamp>,
 }
 
-/// What a slice holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Content {
-    pub(super) address_type: String,
-    pub(super) ports: Vec<EndpointPort>,
-    pub(super) endpoints: Vec<Endpoint>,
-}
-
-#[derive(Debug, PartialEq)]
-pub(super) enum Change {
-    Create(Content),
-    /// By index of the slice.
-    Update(usize, Vec<Endpoint>),
-    Delete(usize),
-}
+/// By address and pod, so that two pods on one address stay two.
+type Ready = BTreeMap<(String, String), (EndpointAddress, bool)>;
 
 impl View {
-    pub(super) fn new(service: Service, mut pods: Vec<Pod>, slices: Vec<EndpointSlice>) -> Self {
-        pods.sort_by(|a, b| pods::name(a).cmp(pods::name(b)));
+    pub(super) fn new(service: Service, all: &[Pod], trigger: Option<Timestamp>) -> Self {
+        let mut subsets = subsets(&service, all);
+        let truncated = truncate(&mut subsets);
         Self {
             service,
-            pods,
-            slices,
+            subsets,
+            truncated,
+            trigger,
         }
     }
 
-    pub(super) fn plan(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let mut used = vec![false; self.slices.len()];
-        for group in self.wanted() {
-            self.plan_group(group, &mut used, &mut changes);
-        }
-        let unused = used.iter().enumerate().filter(|(_, used)| !**used);
-        // Add before remove: a Service is not to lose an endpoint for a moment because it changes its slice.
-        changes.extend(unused.map(|(i, _)| Change::Delete(i)));
-        changes
-    }
-
-    /// Fills the slices of one kind of address and one set of ports.
-    fn plan_group(&self, mut group: Content, used: &mut [bool], changes: &mut Vec<Change>) {
-        let mut kept: Vec<(usize, Vec<Endpoint>)> = Vec::new();
-        let fits = |s: &EndpointSlice| {
-            let ports = s.ports.clone().unwrap_or_default();
-            s.address_type == group.address_type && same_ports(&ports, &group.ports)
-        };
-        let fitting: Vec<usize> = (0..self.slices.len())
-            .filter(|i| fits(&self.slices[*i]))
-            .collect();
-        for i in fitting {
-            let mut stay = Vec::new();
-            for old in self.slices[i].endpoints.iter().flatten() {
-                let again = group.endpoints.iter().position(|e| is_same(e, old));
-                if let Some(again) = again {
-                    stay.push(group.endpoints.remove(again));
+    /// Whether the object that is there needs no change.
+    pub(super) fn is_met(&self, there: &Endpoints) -> bool {
+        let mut old = there.subsets.clone().unwrap_or_default();
+        for subset in &mut old {
+            // Who wrote it may have had another order, or noted revisions of pods.
+            for addresses in [&mut subset.addresses, &mut subset.not_ready_addresses] {
+                let list = addresses.get_or_insert_default();
+                for target in list.iter_mut().filter_map(|a| a.target_ref.as_mut()) {
+                    target.resource_version = None;
+                }
+                list.sort_by_key(key_of);
+                if list.is_empty() {
+                    *addresses = None;
                 }
             }
-            kept.push((i, stay));
+            let ports = subset.ports.get_or_insert_default();
+            ports.sort_by_key(port_order);
+            if ports.is_empty() {
+                subset.ports = None;
+            }
         }
-        for (_, endpoints) in &mut kept {
-            let room = SLICE_MAX.saturating_sub(endpoints.len());
-            let more = group.endpoints.drain(..room.min(group.endpoints.len()));
-            endpoints.extend(more);
+        old.sort_by_key(order);
+        let annotations = there.metadata.annotations.as_ref();
+        let over = annotations.is_some_and(|a| a.contains_key(OVER_CAPACITY));
+        old == self.subsets
+            && over == self.truncated
+            && there.metadata.labels.as_ref() == Some(&self.labels())
+    }
+
+    pub(super) fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.service.metadata.labels.clone().unwrap_or_default();
+        labels.remove(HEADLESS);
+        let spec = self.service.spec.as_ref();
+        let address = spec.and_then(|s| s.cluster_ip.as_deref()).unwrap_or("");
+        if matches!(address, "" | "None") {
+            labels.insert(HEADLESS.to_owned(), String::new());
         }
-        let total = kept.iter().map(|(_, e)| e.len()).sum::<usize>() + group.endpoints.len();
-        // A Service without endpoints has one empty slice that says so.
-        let keep_empty = if total == 0 {
-            kept.first().map(|(i, _)| *i)
-        } else {
-            None
+        labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+        labels
+    }
+
+    pub(super) fn annotations(
+        &self,
+        old: Option<&BTreeMap<String, String>>,
+    ) -> BTreeMap<String, String> {
+        let mut annotations = old.cloned().unwrap_or_default();
+        annotations.remove(TRIGGERED);
+        annotations.remove(OVER_CAPACITY);
+        if let Some(at) = self.trigger {
+            annotations.insert(TRIGGERED.to_owned(), at.to_string());
+        }
+        if self.truncated {
+            annotations.insert(OVER_CAPACITY.to_owned(), "truncated".to_owned());
+        }
+        annotations
+    }
+}
+
+/// Addresses that share their ports, together.
+fn subsets(service: &Service, all: &[Pod]) -> Vec<EndpointSubset> {
+    let spec = service.spec.clone().unwrap_or_default();
+    let publish = spec.publish_not_ready_addresses == Some(true);
+    let mut by_port: Vec<(Option<EndpointPort>, Ready)> = Vec::new();
+    for pod in all {
+        if pods::is_terminal(pod) || (!publish && pods::is_deleting(pod)) {
+            continue;
+        }
+        let Some(address) = address(service, pod) else {
+            continue;
         };
-        for (i, endpoints) in kept {
-            if endpoints.is_empty() && keep_empty != Some(i) {
-                continue;
-            }
-            used[i] = true;
-            let before = self.slices[i].endpoints.as_deref().unwrap_or(&[]);
-            if before != endpoints || self.slices[i].metadata.labels != Some(self.labels()) {
-                changes.push(Change::Update(i, endpoints));
-            }
-        }
-        if total == 0 && keep_empty.is_none() {
-            changes.push(Change::Create(group));
-            return;
-        }
-        for chunk in group.endpoints.chunks(SLICE_MAX) {
-            changes.push(Change::Create(Content {
-                endpoints: chunk.to_vec(),
-                ..group.clone()
-            }));
-        }
-    }
-
-    /// All endpoints, by address type and by the numbers that the ports' names have in each pod.
-    fn wanted(&self) -> Vec<Content> {
-        let mut groups = Vec::new();
-        for family in self.families() {
-            let before = groups.len();
-            for pod in &self.pods {
-                let Some(endpoint) = self.endpoint(pod, &family) else {
-                    continue;
-                };
-                let ports = self.ports(pod);
-                let all: &mut Vec<Content> = &mut groups;
-                let same = all.iter_mut().skip(before);
-                match same.into_iter().find(|g| same_ports(&g.ports, &ports)) {
-                    Some(group) => group.endpoints.push(endpoint),
-                    None => all.push(Content {
-                        address_type: family.clone(),
-                        ports,
-                        endpoints: vec![endpoint],
-                    }),
-                }
-            }
-            if groups.len() == before {
-                groups.push(Content {
-                    address_type: family,
-                    ports: Vec::new(),
-                    endpoints: Vec::new(),
-                });
-            }
-        }
-        groups
-    }
-
-    fn families(&self) -> Vec<String> {
-        let spec = self.service.spec.as_ref();
-        let families = spec.and_then(|s| s.ip_families.clone());
-        let families = families.filter(|f| !f.is_empty());
-        families.unwrap_or_else(|| vec!["IPv4".to_owned()])
-    }
-
-    fn endpoint(&self, pod: &Pod, family: &str) -> Option<Endpoint> {
-        let status = pod.status.as_ref()?;
-        let all = status.pod_ips.iter().flatten().map(|ip| ip.ip.as_str());
-        let mut all = all.chain(status.pod_ip.as_deref());
-        let address = all.find(|ip| !ip.is_empty() && ip.contains(':') == (family == "IPv6"))?;
-        let spec = self.service.spec.clone().unwrap_or_default();
-        let publish = spec.publish_not_ready_addresses == Some(true);
-        let deleting = pods::is_deleting(pod);
-        if pods::is_terminal(pod) {
-            return None;
-        }
-        let (ready, pod_spec) = (pods::is_ready(pod), pod.spec.as_ref()?);
-        let named = pod_spec.subdomain == self.service.metadata.name
-            && pod.metadata.namespace == self.service.metadata.namespace;
-        Some(Endpoint {
-            addresses: vec![address.to_owned()],
-            conditions: Some(EndpointConditions {
-                ready: Some(publish || (ready && !deleting)),
-                serving: Some(ready),
-                terminating: Some(deleting),
-            }),
-            hostname: pod_spec.hostname.clone().filter(|h| named && !h.is_empty()),
-            node_name: pod_spec.node_name.clone(),
-            target_ref: Some(ObjectReference {
-                kind: Some("Pod".to_owned()),
-                namespace: pod.metadata.namespace.clone(),
-                name: pod.metadata.name.clone(),
-                uid: pod.metadata.uid.clone(),
-                ..ObjectReference::default()
-            }),
-            ..Endpoint::default()
-        })
-    }
-
-    fn ports(&self, pod: &Pod) -> Vec<EndpointPort> {
-        let spec = self.service.spec.as_ref();
-        let ports = spec.and_then(|s| s.ports.as_deref()).unwrap_or(&[]);
-        let known = ports.iter().filter_map(|port| {
+        let named = spec.ports.iter().flatten().filter_map(|port| {
             Some(EndpointPort {
-                name: Some(port.name.clone().unwrap_or_default()),
-                port: Some(number_of(port, pod)?),
+                name: port.name.clone().filter(|n| !n.is_empty()),
+                port: number_of(port, pod)?,
                 protocol: Some(protocol_of(port).to_owned()),
                 app_protocol: port.app_protocol.clone(),
             })
         });
-        known.collect()
-    }
-
-    pub(super) fn labels(&self) -> BTreeMap<String, String> {
-        let metadata = &self.service.metadata;
-        let mut labels = metadata.labels.clone().unwrap_or_default();
-        labels.remove(HEADLESS);
-        let name = metadata.name.clone().unwrap_or_default();
-        labels.insert(SERVICE_NAME.to_owned(), name);
-        labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-        let spec = self.service.spec.as_ref();
-        if spec.and_then(|s| s.cluster_ip.as_deref()) == Some("None") {
-            labels.insert(HEADLESS.to_owned(), String::new());
+        let mut ports: Vec<Option<EndpointPort>> = named.map(Some).collect();
+        let portless = spec.ports.as_ref().is_none_or(Vec::is_empty);
+        if portless && spec.cluster_ip.as_deref() == Some("None") {
+            ports.push(None);
         }
-        labels
+        let ready = publish || pods::is_ready(pod);
+        for port in ports {
+            let entry = (address.clone(), ready);
+            match by_port.iter_mut().find(|(p, _)| *p == port) {
+                Some((_, map)) => _ = map.insert(key_of(&address), entry),
+                None => by_port.push((port, [(key_of(&address), entry)].into())),
+            }
+        }
+    }
+    let mut groups: Vec<(Vec<EndpointPort>, Ready)> = Vec::new();
+    for (port, ready) in by_port {
+        match groups.iter_mut().find(|(_, r)| *r == ready) {
+            Some((ports, _)) => ports.extend(port),
+            None => groups.push((port.into_iter().collect(), ready)),
+        }
+    }
+    let mut subsets: Vec<EndpointSubset> = groups.into_iter().map(subset).collect();
+    subsets.sort_by_key(order);
+    subsets
+}
+
+fn subset((mut ports, all): (Vec<EndpointPort>, Ready)) -> EndpointSubset {
+    let (ready, not): (Vec<_>, Vec<_>) = all.into_values().partition(|(_, ready)| *ready);
+    let list = |side: Vec<(EndpointAddress, bool)>| {
+        let addresses: Vec<EndpointAddress> = side.into_iter().map(|(a, _)| a).collect();
+        Some(addresses).filter(|a| !a.is_empty())
+    };
+    ports.sort_by_key(port_order);
+    EndpointSubset {
+        addresses: list(ready),
+        not_ready_addresses: list(not),
+        ports: Some(ports).filter(|p| !p.is_empty()),
     }
 }
 
-/// The number that a Service's port has in a pod: its own, or that of the container port of its name.
-fn number_of(port: &ServicePort, pod: &Pod) -> Option<i32> {
-    let name = match &port.target_port {
-        None => return Some(port.port),
-        Some(IntOrString::Int(0)) => return Some(port.port),
-        Some(IntOrString::Int(number)) => return Some(*number),
-        Some(IntOrString::String(name)) => name,
+fn address(service: &Service, pod: &Pod) -> Option<EndpointAddress> {
+    let (spec, status) = (service.spec.as_ref()?, pod.status.as_ref()?);
+    let family = spec.ip_families.as_ref().and_then(|f| f.first());
+    let six = match (family, spec.cluster_ip.as_deref()) {
+        (Some(family), _) => family == "IPv6",
+        (None, Some(ip)) if !ip.is_empty() && ip != "None" => ip.contains(':'),
+        (None, _) => status.pod_ip.as_ref().is_some_and(|ip| ip.contains(':')),
     };
-    let containers = pod.spec.iter().flat_map(|s| &s.containers);
-    let mut ports = containers.flat_map(|c| c.ports.iter().flatten());
-    let found = ports.find(|p| {
-        p.name.as_ref() == Some(name) && p.protocol.as_deref().unwrap_or("TCP") == protocol_of(port)
-    });
-    found.map(|p| p.container_port)
+    let mut all = status.pod_ips.iter().flatten().map(|ip| &ip.ip);
+    let ip = all.find(|ip| !ip.is_empty() && ip.contains(':') == six)?;
+    let pod_spec = pod.spec.as_ref()?;
+    let named = pod_spec.subdomain == service.metadata.name;
+    Some(EndpointAddress {
+        hostname: pod_spec.hostname.clone().filter(|h| named && !h.is_empty()),
+        ip: ip.clone(),
+        node_name: pod_spec.node_name.clone(),
+        target_ref: Some(ObjectReference {
+            kind: Some("Pod".to_owned()),
+            namespace: pod.metadata.namespace.clone(),
+            name: pod.metadata.name.clone(),
+            uid: pod.metadata.uid.clone(),
+            ..ObjectReference::default()
+        }),
+    })
 }
 
-fn protocol_of(port: &ServicePort) -> &str {
-    port.protocol.as_deref().unwrap_or("TCP")
+/// Cuts addresses beyond the capacity, in proportion to the subsets; those that are not ready first.
+fn truncate(subsets: &mut [EndpointSubset]) -> bool {
+    let count = |list: &Option<Vec<EndpointAddress>>| list.as_ref().map_or(0, Vec::len);
+    let ready: usize = subsets.iter().map(|s| count(&s.addresses)).sum();
+    let not: usize = subsets.iter().map(|s| count(&s.not_ready_addresses)).sum();
+    if ready + not <= CAPACITY {
+        return false;
+    }
+    let (room, total) = if ready > CAPACITY {
+        (CAPACITY, ready)
+    } else {
+        (CAPACITY - ready, not)
+    };
+    let mut left = room;
+    for subset in subsets {
+        let list = if ready > CAPACITY {
+            subset.not_ready_addresses = None;
+            &mut subset.addresses
+        } else {
+            &mut subset.not_ready_addresses
+        };
+        let share = (count(list) * room).div_ceil(total).min(left);
+        if let Some(addresses) = list {
+            addresses.truncate(share);
+            left -= addresses.len();
+        }
+        if count(list) == 0 {
+            *list = None;
+        }
+    }
+    true
 }
 
-fn same_ports(a: &[EndpointPort], b: &[EndpointPort]) -> bool {
-    a.len() == b.len() && a.iter().all(|port| b.contains(port))
+fn key_of(address: &EndpointAddress) -> (String, String) {
+    let uid = address.target_ref.as_ref().and_then(|t| t.uid.clone());
+    (address.ip.clone(), uid.unwrap_or_default())
 }
 
-fn is_same(a: &Endpoint, b: &Endpoint) -> bool {
-    let uid = |e: &Endpoint| e.target_ref.as_ref().and_then(|t| t.uid.clone());
-    uid(a) == uid(b) && a.addresses == b.addresses
+fn port_order(port: &EndpointPort) -> (Option<String>, i32, Option<String>) {
+    (port.name.clone(), port.port, port.protocol.clone())
+}
+
+type Order = (
+    Vec<(Option<String>, i32, Option<String>)>,
+    Vec<(String, String)>,
+);
+
+fn order(subset: &EndpointSubset) -> Order {
+    let ports = subset.ports.iter().flatten().map(port_order).collect();
+    let all = [&subset.addresses, &subset.not_ready_addresses];
+    let all = all.into_iter().flatten().flatten().map(key_of).collect();
+    (ports, all)
 }

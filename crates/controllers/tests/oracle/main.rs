@@ -20,4 +20,5 @@ mod nodes;
 mod quotas;
 mod rollout;
 mod stateful;
+mod volumes;
 mod world;

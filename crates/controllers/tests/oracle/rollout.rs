@@ -166,6 +166,16 @@ fn a_replica_set_adopts_what_it_selects_and_replaces_what_is_deleted() {
     });
 }
 
+/// An endpoint is where its pod's node is: Kubernetes leaves out pods without one.
+async fn a_node(world: &World, name: &'static str) -> &'static str {
+    let nodes = world.api("v1", "Node", "nodes", "");
+    let taints = json!([{"key": "alone", "effect": "NoSchedule"}]);
+    nodes
+        .create(json!({"metadata": {"name": name}, "spec": {"taints": taints}}))
+        .await;
+    name
+}
+
 #[test]
 fn a_service_has_slices_with_the_addresses_of_its_pods() {
     run(async |world: &World| {
@@ -181,12 +191,8 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
         services
             .create(json!({"metadata": {"name": "s"}, "spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}))
             .await;
-        // An endpoint is where its pod's node is.
-        let nodes = world.api("v1", "Node", "nodes", "");
-        nodes
-            .create(json!({"metadata": {"name": "service"}, "spec": {"taints": [{"key": "alone", "effect": "NoSchedule"}]}}))
-            .await;
-        let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"nodeName": "service", "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
+        let node = a_node(world, "serves-slices").await;
+        let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
         pods.create(pod).await;
         let full = slices
             .until_all("an endpoint", |s| {
@@ -252,5 +258,45 @@ fn a_replication_controller_keeps_its_pods_as_a_replica_set_does() {
             .patch("x", json!({"spec": {"replicas": 0}}))
             .await;
         pods.until_all("no pods", <[Value]>::is_empty).await;
+    });
+}
+
+#[test]
+fn a_service_has_endpoints_with_the_addresses_of_its_pods() {
+    run(async |world: &World| {
+        world.namespace("endpoints").await;
+        let services = world.api("v1", "Service", "services", "endpoints");
+        let endpoints = world.api("v1", "Endpoints", "endpoints", "endpoints");
+        let pods = world.pods("endpoints");
+        services
+            .create(json!({"metadata": {"name": "s", "labels": {"l": "1"}}, "spec": {"clusterIP": "None",
+                "selector": {"app": "x"}, "ports": [{"name": "web", "port": 80}]}}))
+            .await;
+        let empty = endpoints.until("s", |e| !e.is_null()).await;
+        assert!(empty["subsets"].is_null());
+        assert_eq!(
+            empty["metadata"]["labels"],
+            json!({"l": "1", "endpoints.kubernetes.io/managed-by": "endpoint-controller", "service.kubernetes.io/headless": ""})
+        );
+        let node = a_node(world, "serves-endpoints").await;
+        let spec = json!({"nodeName": node, "terminationGracePeriodSeconds": 0, "hostname": "h", "subdomain": "s", "containers": [{"name": "c", "image": "a"}]});
+        pods.create(json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": spec}))
+            .await;
+        let full = endpoints
+            .until("s", |e| !e["subsets"][0]["addresses"].is_null())
+            .await;
+        let address = &full["subsets"][0]["addresses"][0];
+        assert_eq!(address["targetRef"]["name"], "p");
+        assert_eq!(address["hostname"], "h");
+        assert_eq!(
+            full["subsets"][0]["ports"],
+            json!([{"name": "web", "port": 80, "protocol": "TCP"}])
+        );
+        let trigger = "endpoints.kubernetes.io/last-change-trigger-time";
+        assert!(full["metadata"]["annotations"][trigger].is_string());
+        pods.0.delete("p", &Default::default()).await.unwrap();
+        endpoints.until("s", |e| e["subsets"].is_null()).await;
+        services.0.delete("s", &Default::default()).await.unwrap();
+        endpoints.until_gone("s").await;
     });
 }

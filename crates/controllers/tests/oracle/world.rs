@@ -16,12 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::kubelet;
 
-<<<<<<< HEAD
 pub(crate) use cedge_testkit::{Objects, condition, until};
-=======
-/// How long a state may take to come. Generous: the machine may be busy, and CronJobs go by the minute.
-const PATIENCE: Duration = Duration::from_secs(90);
->>>>>>> 328aabc (controllers: run CronJobs and ReplicationControllers)
 
 pub(crate) struct World {
     runtime: Runtime,
