@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::storage;
 use crate::tables::{Reports, TableError};
 
 /// How often the machine is looked at.
@@ -115,6 +116,7 @@ impl Reporter {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
                 labels: Some(labels),
+                annotations: self.annotations(),
                 ..ObjectMeta::default()
             },
             status: Some(NodeStatus {
@@ -134,6 +136,13 @@ impl Reporter {
             }),
             ..NodeObject::default()
         }
+    }
+
+    /// Where volumes of this node are, for whoever makes some.
+    fn annotations(&self) -> Option<BTreeMap<String, String>> {
+        let place = storage::root(&self.config.data_dir);
+        let place = place.to_str()?.to_owned();
+        Some([(storage::PLACE.to_owned(), place)].into())
     }
 
     fn info(&self, arch: &str) -> NodeSystemInfo {

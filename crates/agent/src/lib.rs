@@ -21,6 +21,7 @@ mod probe;
 mod server;
 mod service_env;
 mod statuses;
+mod storage;
 mod tables;
 mod volumes;
 mod worker;
@@ -90,7 +91,7 @@ pub async fn run(
     let node = Arc::new(Node {
         admission: admission::Admission::new(facts.allocatable()),
         rates: server::Rates::default(),
-        objects: objects::Objects::new(tables.objects),
+        objects: objects::Objects::new(tables.objects, storage::Storage::new(&config.data_dir)),
         statuses: statuses.map_err(Error::Data)?,
         pods: pods::Directory::default(),
         runtime: Arc::new(runtime),

@@ -1,17 +1,21 @@
-//! The ConfigMaps and Secrets that our pods refer to, the tokens of their accounts, and what they are told of services.
+//! What our pods refer to: ConfigMaps, Secrets, claims and volumes, the tokens of their accounts, and what they are told of
+//! services.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::storage::Storage;
 use crate::tables::{Handover, TableError};
 
 #[derive(Debug)]
 pub(crate) struct Objects {
     handover: Arc<dyn Handover>,
+    storage: Storage,
     changes: watch::Sender<u64>,
 }
 
@@ -47,17 +51,22 @@ pub(crate) enum Error {
 }
 
 impl Objects {
-    pub(crate) fn new(handover: Arc<dyn Handover>) -> Self {
+    pub(crate) fn new(handover: Arc<dyn Handover>, storage: Storage) -> Self {
         Self {
             handover,
+            storage,
             changes: watch::channel(0).0,
         }
     }
 
-    /// Notes every change; the values themselves are read when they are needed.
+    /// Notes every change; the values themselves are read when they are needed. A volume that was taken away by name
+    /// is dealt with before that is acknowledged.
     pub(crate) async fn follow(&self) -> Result<(), TableError> {
         loop {
             let change = self.handover.next_change().await;
+            if let Some(name) = change.key.strip_prefix("persistentvolumes/-/") {
+                self.storage.follow(name, change.value.clone()).await;
+            }
             self.changes.send_modify(|n| *n += 1);
             self.handover.done(&change.key, change.version).await?;
         }
@@ -94,6 +103,40 @@ impl Objects {
     fn told(&self, key: &str) -> Option<Value> {
         let bytes = self.handover.get(key).ok().flatten()?;
         serde_json::from_slice(&bytes).ok()
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The claim of a pod.
+    pub(crate) fn claim(&self, ns: &str, name: &str) -> Result<PersistentVolumeClaim, Error> {
+        let key = format!("persistentvolumeclaims/{ns}/{name}");
+        self.read(&key, "persistentvolumeclaim", name)
+    }
+
+    /// The volume that a claim is bound to.
+    pub(crate) fn volume(&self, name: &str) -> Result<PersistentVolume, Error> {
+        let key = format!("persistentvolumes/-/{name}");
+        self.read(&key, "persistentvolume", name)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<T, Error> {
+        let name = name.to_owned();
+        match self.handover.get(key) {
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|cause| Error::Unreadable {
+                kind,
+                name,
+                cause,
+            }),
+            Ok(None) => Err(Error::Missing { kind, name }),
+            Err(cause) => Err(Error::Table { kind, name, cause }),
+        }
     }
 
     pub(crate) fn content(&self, kind: Kind, ns: &str, name: &str) -> Result<Content, Error> {

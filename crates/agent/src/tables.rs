@@ -50,7 +50,7 @@ pub trait Reports: fmt::Debug + Send + Sync {
 pub struct Tables {
     /// `NS/NAME/UID` → Pod.
     pub pods: Arc<dyn Handover>,
-    /// `configmaps/NS/NAME`, `secrets/NS/NAME` → object.
+    /// `configmaps/NS/NAME`, `secrets/NS/NAME`, `persistentvolumeclaims/NS/NAME`, `persistentvolumes/-/NAME` → object.
     pub objects: Arc<dyn Handover>,
     /// `node` → Node.
     pub node: Arc<dyn Reports>,

@@ -1,6 +1,7 @@
 //! The volumes of a pod, made on our own disk. What is not supported is refused by name.
 
 mod atomic;
+mod persistent;
 mod projected;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,18 @@ pub(crate) struct Made {
     path: PathBuf,
     /// Written by us: never writable, and its links are ours.
     ours: bool,
+    read_only: bool,
+}
+
+impl Made {
+    /// One that belongs to the pod.
+    fn free(path: PathBuf) -> Self {
+        Self {
+            path,
+            ours: false,
+            read_only: false,
+        }
+    }
 }
 
 pub(crate) type Volumes = BTreeMap<String, Made>;
@@ -67,11 +80,18 @@ impl Maker<'_> {
                 .and_then(|m| u32::try_from(m).ok())
                 .unwrap_or(0o777);
             self.empty_dir(&path, mode).map_err(|e| e.to_string())?;
-            return Ok(Made { path, ours: false });
+            return Ok(Made::free(path));
         }
         if let Some(host) = &volume.host_path {
             let path = self.host_path(host)?;
-            return Ok(Made { path, ours: false });
+            return Ok(Made::free(path));
+        }
+        if let Some(source) = &volume.persistent_volume_claim {
+            let path = self.claimed(&source.claim_name)?;
+            return Ok(Made {
+                read_only: source.read_only == Some(true),
+                ..Made::free(path)
+            });
         }
         let files = self.files(volume)?;
         let Some(files) = files else {
@@ -81,7 +101,11 @@ impl Maker<'_> {
             ));
         };
         atomic::write(&path, &files, self.owner).map_err(|e| e.to_string())?;
-        Ok(Made { path, ours: true })
+        Ok(Made {
+            path,
+            ours: true,
+            read_only: true,
+        })
     }
 
     /// Kept over restarts of containers and of the node, as long as the pod lives. `medium: Memory` is a directory
@@ -176,7 +200,7 @@ pub(crate) fn mounts(
             source,
             sub_path,
             target,
-            read_only: made.ours || mount.read_only == Some(true),
+            read_only: made.read_only || mount.read_only == Some(true),
         });
     }
     Ok(found)

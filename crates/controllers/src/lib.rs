@@ -98,7 +98,6 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::TaintEviction => node_lifecycle::start_eviction(ctx),
         Controller::PodGc => pod_gc::start(ctx),
         Controller::TtlAfterFinished => ttl::start(ctx),
-        Controller::EndpointSlice => endpoints::start(ctx),
         Controller::ResourceQuota => resource_quota::start(ctx),
         Controller::Disruption => disruption::start(ctx),
         Controller::Autoscaler => autoscaler::start(ctx),

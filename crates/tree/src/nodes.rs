@@ -9,6 +9,7 @@ mod lost;
 mod ports;
 mod services;
 mod tokens;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,7 +21,9 @@ use cedge_link::{
     Admission, PeerId, Reader, Refusal, RefusalReason, Session, TableStore, Writer, tables,
 };
 use cedge_tasks::Group;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service,
+};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
@@ -73,6 +76,21 @@ pub(crate) struct Caches {
     pub(crate) config_maps: Cache,
     pub(crate) secrets: Cache,
     pub(crate) services: Cache,
+    pub(crate) claims: Cache,
+    pub(crate) volumes: Cache,
+}
+
+impl Caches {
+    fn all(&self) -> [&Cache; 6] {
+        [
+            &self.pods,
+            &self.config_maps,
+            &self.secrets,
+            &self.services,
+            &self.claims,
+            &self.volumes,
+        ]
+    }
 }
 
 /// How a hub treats its nodes.
@@ -111,6 +129,8 @@ impl Nodes {
             config_maps: informers.of::<ConfigMap>(),
             secrets: informers.of::<Secret>(),
             services: informers.of::<Service>(),
+            claims: informers.of::<PersistentVolumeClaim>(),
+            volumes: informers.of::<PersistentVolume>(),
         };
         caches.pods.index(BY_NODE, |object| {
             let pod: Option<NodeOf> = object.decode().ok();

@@ -351,3 +351,48 @@ async fn the_node_says_what_it_is() {
         .find(|c| c["type"] == "Ready");
     assert_eq!(ready.unwrap()["status"], "True");
 }
+
+#[tokio::test]
+async fn a_claimed_directory_outlives_its_pods_and_goes_with_its_volume() {
+    let lab = Lab::new();
+    let place = lab.config.data_dir.join("storage/pvc-1_default_data");
+    let claim = json!({"metadata": {"name": "data", "namespace": "default"}, "spec": {"volumeName": "pvc-1"}});
+    let volume = json!({"metadata": {"name": "pvc-1"}, "spec": {"persistentVolumeReclaimPolicy": "Delete",
+        "hostPath": {"path": place, "type": "DirectoryOrCreate"}}});
+    let spec = |script: &str, read_only: bool| {
+        let mut container = shell(script);
+        container["volumeMounts"] = json!([{"name": "v", "mountPath": "/var/tmp/data"}]);
+        json!({"restartPolicy": "Never", "containers": [container], "volumes": [
+            {"name": "v", "persistentVolumeClaim": {"claimName": "data", "readOnly": read_only}}]})
+    };
+    lab.pod("first", spec("echo kept > /var/tmp/data/file", false));
+    let why = "persistentvolumeclaim \"data\" not found";
+    for _ in 0..600 {
+        if lab.told().iter().any(|t| t.contains(why)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(lab.told().iter().any(|t| t.contains(why)));
+    lab.objects.set("persistentvolumes/-/pvc-1", &volume);
+    lab.objects
+        .set("persistentvolumeclaims/default/data", &claim);
+    lab.phase("first", "Succeeded").await;
+    lab.pods.unset(&key("first"));
+    lab.pod("second", spec("cat /var/tmp/data/file", false));
+    lab.phase("second", "Succeeded").await;
+    assert_eq!(lab.log("second", "a").await, "kept\n");
+    lab.pod("reader", spec("echo x > /var/tmp/data/file", true));
+    lab.phase("reader", "Failed").await;
+    lab.pods.unset(&key("second"));
+    lab.pods.unset(&key("reader"));
+    lab.objects.unset("persistentvolumeclaims/default/data");
+    lab.objects.unset("persistentvolumes/-/pvc-1");
+    for _ in 0..600 {
+        if !place.exists() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the directory is still there");
+}

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::{MANAGER, NodeState, Nodes};
 
+/// Annotation of a Node: where it keeps its volumes. The provisioner reads it.
+const LOCAL_VOLUMES: &str = "edge.centaurus.io/local-volumes";
+
 /// Why it could not be written. Always: retry.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -46,6 +49,9 @@ pub(super) async fn node(nodes: &Nodes, node: &NodeState) -> Result<(), Error> {
         .pointer("/metadata/labels")
         .cloned()
         .unwrap_or(json!({}));
+    if let Some(place) = said["metadata"]["annotations"][LOCAL_VOLUMES].as_str() {
+        metadata["annotations"][LOCAL_VOLUMES] = place.into();
+    }
     if let Some(port) = &node.port {
         port.show(&mut metadata["annotations"], &mut said["status"]);
     }

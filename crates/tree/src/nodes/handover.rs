@@ -1,4 +1,5 @@
-//! What a node must hold: the pods bound to it, and the config maps and secrets that these refer to, no others (I6).
+//! What a node must hold: the pods bound to it, and the config maps, secrets, claims and volumes that these refer to; and
+//! the volumes that are its directories. No others (I6).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use cedge_link::{TableError, Writer};
 use serde_json::Value;
 
 use super::kept::{self, Missing};
-use super::{Caches, NodeState, Nodes, services, tokens};
+use super::{Caches, NodeState, Nodes, services, tokens, volumes};
 
 /// Makes the node's tables say what the API says. A pod that the API no longer has gets a tombstone; one that the API
 /// lost stays (I3). Tells when to come again: tokens do not last.
@@ -52,6 +53,8 @@ pub(super) async fn hand_over(
         }
         wanted.insert(key, value);
     }
+    volumes::refer(caches, &node.name, &mut needed);
+    needed.extend(volumes::kept(&gone.objects));
     let mut objects: BTreeMap<String, Bytes> = BTreeMap::new();
     for key in needed {
         let value = match in_api(caches, &key) {
@@ -105,28 +108,32 @@ fn keys(table: &Writer, known: impl Fn(&str) -> bool) -> BTreeSet<String> {
         .collect()
 }
 
-/// The config map or secret that a key of the table names.
+/// What a key of the table names.
 fn in_api(caches: &Caches, key: &str) -> Option<Bytes> {
     let mut parts = key.splitn(3, '/');
     let (resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let cache = if resource == "secrets" {
-        &caches.secrets
-    } else {
-        &caches.config_maps
-    };
-    Some(cache.get(namespace, name)?.bytes().clone())
+    match resource {
+        "secrets" => Some(caches.secrets.get(namespace, name)?.bytes().clone()),
+        "configmaps" => Some(caches.config_maps.get(namespace, name)?.bytes().clone()),
+        "persistentvolumeclaims" => {
+            Some(trimmed(caches.claims.get(namespace, name)?.value().ok()?))
+        }
+        "persistentvolumes" => Some(trimmed(caches.volumes.get("", name)?.value().ok()?)),
+        _ => None,
+    }
 }
 
-/// The pod without what the node itself says, and without bookkeeping: its own status must not make it news.
-fn trimmed(mut pod: Value) -> Bytes {
-    if let Some(fields) = pod.as_object_mut() {
+/// An object without its status, which is not the node's to read (a pod's is its own word), and without bookkeeping:
+/// neither must make it news.
+fn trimmed(mut object: Value) -> Bytes {
+    if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             metadata.remove("resourceVersion");
         }
     }
-    serde_json::to_vec(&pod).unwrap_or_default().into()
+    serde_json::to_vec(&object).unwrap_or_default().into()
 }
 
 async fn put_all(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Result<(), TableError> {
@@ -147,12 +154,14 @@ async fn remove_others(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Resu
     Ok(())
 }
 
-/// Every config map and secret that a pod names: in volumes (projected ones too), `env` and `envFrom`.
+/// Every config map, secret and claim that a pod names: in volumes (projected ones too), `env` and `envFrom`.
 fn refer(pod: &Value, namespace: &str, out: &mut BTreeSet<String>) {
     let mut names: Vec<(&str, &str)> = Vec::new();
     let spec = &pod["spec"];
     for volume in list(&spec["volumes"]) {
         sources(volume, &mut names);
+        let claim = &volume["persistentVolumeClaim"]["claimName"];
+        add(&mut names, "persistentvolumeclaims", claim);
         for source in list(&volume["projected"]["sources"]) {
             sources(source, &mut names);
         }

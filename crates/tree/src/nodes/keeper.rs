@@ -82,7 +82,7 @@ pub(super) fn start(nodes: &Nodes, node: NodeState, tasks: &Group) {
     });
 }
 
-/// Pods of this node, and config maps and secrets (any: a comparison tells whether it is concerned).
+/// Pods of this node, and what pods refer to (any: a comparison tells whether it is concerned).
 fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
     let (due, name) = (queue.clone(), node.name.clone());
     let (kept, id) = (nodes.settings.kept.clone(), node.id.clone());
@@ -103,7 +103,13 @@ fn subscribe(nodes: &Nodes, node: &NodeState, queue: &Queue<Due>) {
         }
     });
     let caches = &nodes.caches;
-    for cache in [&caches.config_maps, &caches.secrets, &caches.services] {
+    for cache in [
+        &caches.config_maps,
+        &caches.secrets,
+        &caches.services,
+        &caches.claims,
+        &caches.volumes,
+    ] {
         let due = queue.clone();
         cache.subscribe(move |_| due.add(Due::Handover));
     }
@@ -113,8 +119,7 @@ async fn settle(nodes: &Nodes, node: &NodeState, due: Due) -> Result<Next, api_w
     match due {
         Due::Handover => {
             let caches = &nodes.caches;
-            let needed = [&caches.pods, &caches.config_maps, &caches.secrets];
-            for cache in needed.into_iter().chain([&caches.services]) {
+            for cache in caches.all() {
                 cache.synced().await;
             }
             let pods = caches.pods.by_index(BY_NODE, &node.name);
