@@ -15,6 +15,7 @@ mod quota;
 mod rights;
 mod service;
 mod service_account;
+mod storage;
 mod warnings;
 mod webhooks;
 
@@ -159,6 +160,11 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
         }
         ("certificates.k8s.io", "certificatesigningrequests") => {
             certificates::on_create(call, object);
+            Ok(())
+        }
+        ("", "persistentvolumeclaims") => storage::on_create_claim(api, object).await,
+        ("", "persistentvolumes") => {
+            storage::on_create_volume(object);
             Ok(())
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {

@@ -100,12 +100,7 @@ impl Real {
             .args(["--authorization-mode", "RBAC"])
             // As ours, which has no flag for it.
             .arg("--allow-privileged")
-            .args(["--service-cluster-ip-range", "10.96.0.0/16"])
-            // What they add only controllers take away again; ours do not yet (docs/compatibility.md).
-            .args([
-                "--disable-admission-plugins",
-                "StorageObjectInUseProtection",
-            ]);
+            .args(["--service-cluster-ip-range", "10.96.0.0/16"]);
         processes.push(spawn(command, &dir.join("api.log"))?);
         let config = json!({
             "current-context": "real",
