@@ -1,6 +1,7 @@
 //! The volumes of a pod, made on our own disk. What is not supported is refused by name.
 
 mod atomic;
+mod owner;
 mod persistent;
 mod projected;
 
@@ -87,7 +88,7 @@ impl Maker<'_> {
             return Ok(Made::free(path));
         }
         if let Some(source) = &volume.persistent_volume_claim {
-            let path = self.claimed(&source.claim_name)?;
+            let path = self.claimed(&volume.name, &source.claim_name)?;
             return Ok(Made {
                 read_only: source.read_only == Some(true),
                 ..Made::free(path)

@@ -1,15 +1,17 @@
 //! Volumes behind claims: directories of this node, ours or others.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 
-use super::Maker;
+use super::{Maker, owner};
 use crate::storage;
 
 impl Maker<'_> {
     /// The directory of the volume that a claim is bound to.
-    pub(super) fn claimed(&self, name: &str) -> Result<PathBuf, String> {
+    pub(super) fn claimed(&self, volume: &str, name: &str) -> Result<PathBuf, String> {
         let namespace = self.pod.metadata.namespace.as_deref().unwrap_or("default");
         let claim = self
             .objects
@@ -19,17 +21,16 @@ impl Maker<'_> {
         let bound = bound
             .filter(|b| !b.is_empty())
             .ok_or_else(|| format!("PVC {namespace}/{name} is not bound"))?;
-        let volume = self.objects.volume(&bound).map_err(|e| e.to_string())?;
-        let spec = volume.spec.clone().unwrap_or_default();
+        let found = self.objects.volume(&bound).map_err(|e| e.to_string())?;
+        let spec = found.spec.clone().unwrap_or_default();
         if spec.volume_mode.as_deref() == Some("Block") {
             return Err(format!(
                 "volume {bound} is a block device, which is not supported on this node"
             ));
         }
-        let path = storage::path_of(&volume);
+        let path = storage::path_of(&found);
         if let Some(path) = path.filter(|path| self.objects.storage().is_ours(path)) {
-            // As for an emptyDir: whoever the pod runs as can write.
-            self.empty_dir(&path, 0o777).map_err(|e| e.to_string())?;
+            self.keep_dir(volume, &path).map_err(|e| e.to_string())?;
             return Ok(path);
         }
         if let Some(source) = &spec.host_path {
@@ -44,5 +45,16 @@ impl Maker<'_> {
         Err(format!(
             "volume {bound} is of a kind that is not supported on this node"
         ))
+    }
+
+    /// As an emptyDir, but for what an earlier pod left in it: that becomes this pod's when it first mounts it, and not
+    /// again, as another may have it by then. The pod's own directory of that name remembers.
+    fn keep_dir(&self, volume: &str, path: &Path) -> io::Result<()> {
+        self.empty_dir(path, 0o777)?;
+        let seen = self.dir.join(volume);
+        if let Some(user) = self.owner.filter(|_| !seen.exists()) {
+            owner::give(path, user)?;
+        }
+        fs::create_dir_all(seen)
     }
 }
