@@ -115,7 +115,6 @@ impl Default for Config {
 impl Controller {
     /// Every controller.
     pub const ALL: [Self; 29] = [
-    pub const ALL: [Self; 29] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
