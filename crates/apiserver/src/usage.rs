@@ -65,7 +65,7 @@ pub(crate) async fn serve(
     pretty: bool,
 ) -> Result<Response<Body>> {
     let pods = request.resource == "pods";
-    let scoped = pods == !request.namespace.is_empty();
+    let scoped = pods != request.namespace.is_empty();
     let fits = match request.verb {
         Verb::Get => scoped,
         Verb::List => pods || scoped,

@@ -31,6 +31,10 @@ pub struct Config {
 
 /// A controller, by the name that kube-controller-manager gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "a ReplicationController is the name of a kind"
+)]
 pub enum Controller {
     /// Deletes what is in a namespace that is being deleted.
     Namespace,

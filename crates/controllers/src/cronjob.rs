@@ -114,7 +114,7 @@ impl CronJobs {
         }
         let old = cron.status.clone().unwrap_or_default();
         self.clean_up(&object, &mut cron, &jobs).await;
-        let synced = self.sync(&object, &mut cron, &jobs).await;
+        let synced = Box::pin(self.sync(&object, &mut cron, &jobs)).await;
 
         let mut new = cron.status.unwrap_or_default();
         new.active = new.active.filter(|a| !a.is_empty());

@@ -203,7 +203,7 @@ impl Incoming {
 
     async fn open(&mut self, stream: u32, last: bool, block: &[u8]) -> Result<bool, Error> {
         let headers = self.headers.read(block)?;
-        if stream % 2 == 0 || stream <= self.last {
+        if stream.is_multiple_of(2) || stream <= self.last {
             return Err(Error::Protocol("a stream with a number that cannot be"));
         }
         self.last = stream;

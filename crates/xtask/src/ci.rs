@@ -23,7 +23,7 @@ const OF_TESTS: &[&str] = &[
 const BESIDE: &[(&str, &str)] = &[
     ("cedge-side-by-side", "exchanges"),
     ("cedge-controllers", "oracle"),
-    ("cedge-scheduler", "it"),
+    ("cedge-scheduler", "oracle"),
 ];
 
 /// A crate's own page may point at its private modules: it is written for those who open them.

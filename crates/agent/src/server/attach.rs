@@ -67,7 +67,7 @@ async fn session(
         tokio::select! {
             biased;
             piece = output.recv() => match piece {
-                Some(Ok(bytes)) => if !talk.say(STDOUT, bytes.into()).await {
+                Some(Ok(bytes)) => if !talk.say(STDOUT, bytes).await {
                     break;
                 },
                 Some(Err(error)) => return Err(error.into()),

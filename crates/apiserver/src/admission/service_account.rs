@@ -23,8 +23,8 @@ pub(crate) const WARN_SECONDS: i64 = 3607;
 pub(super) async fn on_create(api: &Api, call: &Call, pod: &mut Value) -> Result<()> {
     let spec = meta::fields(pod, "spec");
     let names = ["serviceAccountName", "serviceAccount"];
-    let given = names.iter().filter_map(|field| spec.get(*field)?.as_str());
-    let name = given.filter(|n| !n.is_empty()).next();
+    let mut given = names.iter().filter_map(|field| spec.get(*field)?.as_str());
+    let name = given.find(|n| !n.is_empty());
     let name = name.unwrap_or(DEFAULT).to_owned();
     for field in names {
         spec.insert(field.into(), json!(name));

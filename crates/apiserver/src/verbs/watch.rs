@@ -127,7 +127,7 @@ async fn start(
         version => {
             api.cache
                 .reach(super::list::plain_revision(version)?)
-                .await?
+                .await?;
         }
     }
     let listed = kind.list(filter, None, 0, api.cache.revision());

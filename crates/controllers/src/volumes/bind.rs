@@ -21,8 +21,8 @@ impl Binder {
         volume: PersistentVolume,
         claim: PersistentVolumeClaim,
     ) -> Result<(), Error> {
-        let volume = self.bind_volume(volume, &claim).await?;
-        let volume = self.set_phase(volume, "Bound", "").await?;
+        let volume = Box::pin(self.bind_volume(volume, &claim)).await?;
+        let volume = Box::pin(self.set_phase(volume, "Bound", "")).await?;
         let claim = self.bind_claim(claim, &volume).await?;
         self.set_claim_status(claim, "Bound", Some(&volume)).await?;
         Ok(())
@@ -73,7 +73,7 @@ impl Binder {
             json!({"spec": {"claimRef": {"uid": null}}})
         };
         let volume = write(&self.volumes_api(), &volume.metadata, change, false).await?;
-        self.set_phase(volume, "Available", "").await?;
+        Box::pin(self.set_phase(volume, "Available", "")).await?;
         Ok(())
     }
 

@@ -24,11 +24,11 @@ impl Binder {
         let claim: PersistentVolumeClaim = object.decode()?;
         let volume = plan::volume_name(&claim).to_owned();
         if plan::is_complete(&claim) {
-            self.keep(&object, claim, &volume).await?;
+            Box::pin(self.keep(&object, claim, &volume)).await?;
         } else if volume.is_empty() {
-            self.find(&object, claim).await?;
+            Box::pin(self.find(&object, claim)).await?;
         } else {
-            self.take(&object, claim, &volume).await?;
+            Box::pin(self.take(&object, claim, &volume)).await?;
         }
         Ok(Next::OnChange)
     }
@@ -56,7 +56,7 @@ impl Binder {
                         "ClaimMisbound",
                         "Two claims are bound to the same volume, this one is bound incorrectly",
                     ),
-                    _ => return self.bind(volume, claim).await,
+                    _ => return Box::pin(self.bind(volume, claim)).await,
                 },
             }
         };
@@ -80,14 +80,14 @@ impl Binder {
         };
         let (reason, text) = if plan::claim_ref(&volume).is_none() {
             match plan::satisfies(&volume, &claim) {
-                Ok(()) => return self.bind(volume, claim).await,
+                Ok(()) => return Box::pin(self.bind(volume, claim)).await,
                 Err(why) => (
                     "VolumeMismatch",
                     format!("Cannot bind to requested volume {name:?}: {why}"),
                 ),
             }
         } else if plan::is_bound_to(&volume, &claim) {
-            return self.bind(volume, claim).await;
+            return Box::pin(self.bind(volume, claim)).await;
         } else {
             (
                 "FailedBinding",
@@ -111,7 +111,7 @@ impl Binder {
         let volumes: Result<Vec<PersistentVolume>, _> =
             self.volumes.list().iter().map(|v| v.decode()).collect();
         if let Some(volume) = plan::best(&claim, &volumes?, waits) {
-            return self.bind(volume.clone(), claim).await;
+            return Box::pin(self.bind(volume.clone(), claim)).await;
         }
         if !plan::has_class(&claim)
             && let Some(class) = self.default_class()?
@@ -196,7 +196,7 @@ impl Binder {
         for object in self.classes.list() {
             let class: StorageClass = object.decode()?;
             let is = |name: &&str| plan::annotation(&class.metadata, name) == Some("true");
-            if DEFAULT_CLASS.iter().any(|n| is(n)) {
+            if DEFAULT_CLASS.iter().any(is) {
                 found.push(object);
             }
         }

@@ -67,7 +67,7 @@ pub(crate) fn start(ctx: &Context) {
     });
     ctx.work(&volumes, &caches, 2, move |key| {
         let this = this.clone();
-        async move { this.take_away(&key).await }
+        async move { Box::pin(this.take_away(&key)).await }
     });
 }
 

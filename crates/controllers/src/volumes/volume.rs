@@ -18,7 +18,7 @@ impl Binder {
         let Some(reference) = reference.filter(|r| r.uid.as_ref().is_some_and(|u| !u.is_empty()))
         else {
             // Free, or kept for a claim that has not come yet.
-            self.set_phase(volume, "Available", "").await?;
+            Box::pin(self.set_phase(volume, "Available", "")).await?;
             return Ok(Next::OnChange);
         };
         let namespace = reference.namespace.unwrap_or_default();
@@ -35,13 +35,13 @@ impl Binder {
             claim = optional(api.get(&name).await)?;
         }
         match claim.filter(|c| c.metadata.uid == reference.uid) {
-            None => self.release(&object, volume).await?,
+            None => Box::pin(self.release(&object, volume)).await?,
             Some(claim) => match plan::volume_name(&claim) {
                 "" => self.await_claim(&object, &volume, &claim, &Key::new(&namespace, &name)),
                 bound if bound == object.name() => {
-                    self.set_phase(volume, "Bound", "").await?;
+                    Box::pin(self.set_phase(volume, "Bound", "")).await?;
                 }
-                _ => self.give_up(&object, volume).await?,
+                _ => Box::pin(self.give_up(&object, volume)).await?,
             },
         }
         Ok(Next::OnChange)
@@ -71,15 +71,15 @@ impl Binder {
     async fn give_up(&self, object: &Object, volume: PersistentVolume) -> Result<(), Error> {
         let made = plan::annotation(&volume.metadata, PROVISIONED_BY).is_some();
         if made && policy_of(&volume) == "Delete" {
-            return self.release(object, volume).await;
+            return Box::pin(self.release(object, volume)).await;
         }
-        self.unbind(volume).await
+        Box::pin(self.unbind(volume)).await
     }
 
     /// Its claim is gone.
     async fn release(&self, object: &Object, mut volume: PersistentVolume) -> Result<(), Error> {
         if !is_released(&volume) {
-            volume = self.set_phase(volume, "Released", "").await?;
+            volume = Box::pin(self.set_phase(volume, "Released", "")).await?;
         }
         let (reason, text) = match policy_of(&volume) {
             "Retain" => return Ok(()),
@@ -105,7 +105,7 @@ impl Binder {
         };
         let status = volume.status.as_ref();
         if status.and_then(|s| s.phase.as_deref()) != Some("Failed") {
-            self.set_phase(volume, "Failed", &text).await?;
+            Box::pin(self.set_phase(volume, "Failed", &text)).await?;
             self.recorder.warning(object.reference(), reason, text);
         }
         Ok(())

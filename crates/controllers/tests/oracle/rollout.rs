@@ -213,11 +213,8 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
             .await;
         services.0.delete("s", &Default::default()).await.unwrap();
         slices.until_all("no slices", <[Value]>::is_empty).await;
-        nodes
-            .0
-            .delete("service", &Default::default())
-            .await
-            .unwrap();
+        let nodes = world.api("v1", "Node", "nodes", "");
+        nodes.0.delete(node, &Default::default()).await.unwrap();
     });
 }
 

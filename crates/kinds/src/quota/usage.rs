@@ -14,11 +14,9 @@ pub fn usage(group: &str, plural: &str, object: &Value, now: Timestamp) -> Amoun
     let one = Quantity::from_units(1);
     let mut used = Amounts::from([(format!("count/{}", qualified(group, plural)), one)]);
     match (group, plural) {
-        ("", "pods") => {
-            if takes_room(object, now) {
-                let of = |list| amounts::of_pod_with_overhead(object, list);
-                used.extend(of_lists(&of(List::Requests), &of(List::Limits)));
-            }
+        ("", "pods") if takes_room(object, now) => {
+            let of = |list| amounts::of_pod_with_overhead(object, list);
+            used.extend(of_lists(&of(List::Requests), &of(List::Limits)));
         }
         ("", "services") => used.extend(of_service(object)),
         ("", "persistentvolumeclaims") => used.extend(of_claim(object)),

@@ -135,7 +135,7 @@ fn replay(mut claims: Vec<Claim<'_>>, log: &Log, found: &mut Vec<Violation>) {
             .or_else(|| state.iter().find(|(index, _)| !items.contains_key(index)));
         match differs {
             Some((index, _)) => {
-                found.push(Violation::WrongList(claim.kind, claim.revision, *index))
+                found.push(Violation::WrongList(claim.kind, claim.revision, *index));
             }
             // An item stands there twice.
             None if items.len() != claim.items.len() => {

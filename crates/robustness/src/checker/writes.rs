@@ -59,6 +59,10 @@ pub(super) fn check(
     unknown_happened + unknown_deletions(history, log, &known, found)
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, and what it is held against"
+)]
 fn written(
     call: &Call,
     key: Key,
@@ -107,6 +111,10 @@ fn allows(log: &Log, key: Key, at: u64, uid: Option<&str>, revision: Option<u64>
 }
 
 /// A conflict has a reason: the named state was replaced by something that began before the refusal.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, and what it is held against"
+)]
 fn conflict(
     call: &Call,
     key: Key,

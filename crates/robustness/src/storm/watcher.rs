@@ -53,7 +53,7 @@ impl Watcher {
     pub async fn run(mut self, begun: mpsc::Sender<()>, give_up: Shutdown) -> Watching {
         let mut begun = Some(begun);
         while !self.is_over && !give_up.is_asked() {
-            let went = give_up.or(self.go_on()).await;
+            let went = Box::pin(give_up.or(self.go_on())).await;
             if self.at.is_some()
                 && let Some(begun) = begun.take()
             {
@@ -125,7 +125,7 @@ impl Watcher {
         let path = format!(
             "{}?watch=1&resourceVersion={at}&allowWatchBookmarks={}&timeoutSeconds={}",
             kinds::path_of(self.watching.kind),
-            self.number % 2 == 0,
+            self.number.is_multiple_of(2),
             5 + self.number % 23,
         );
         let lines = self.door.client().lines(&path).await.ok()?;
