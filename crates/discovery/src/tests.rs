@@ -83,7 +83,7 @@ fn plain_discovery_reads_as_in_kubernetes() {
     assert_eq!(
         find("deployments"),
         json!({"name": "deployments", "singularName": "deployment", "namespaced": true,
-            "kind": "Deployment", "shortNames": ["deploy"], "categories": ["all"],
+            "kind": "Deployment", "shortNames": ["deploy"], "categories": ["all"], "storageVersionHash": "8aSe+NMegvE=",
             "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]})
     );
     assert_eq!(
