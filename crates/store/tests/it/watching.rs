@@ -82,6 +82,8 @@ async fn watches_that_start_while_others_write_miss_nothing_and_see_nothing_twic
     const WRITES: u64 = 1500;
     let folder = Folder::new();
     let store = folder.store();
+    // Before the first write: what is waited for is counted from here.
+    let start = store.revision();
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..3 {
         let store = store.clone();
@@ -92,7 +94,6 @@ async fn watches_that_start_while_others_write_miss_nothing_and_see_nothing_twic
             }
         });
     }
-    let start = store.revision();
     for after in 0..20 {
         let store = store.clone();
         tasks.spawn(async move {
