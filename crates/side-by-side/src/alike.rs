@@ -153,6 +153,44 @@ fn dumps(text: &str) -> String {
     out + rest
 }
 
+/// What must differ in what programs print, and what takes its place.
+static PRINTED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
+    [
+        (
+            r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+            "TIME",
+        ),
+        (
+            r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}",
+            "TIME",
+        ),
+        (r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "LOG "),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+        (r#"(resourceVersion"?: ")\d+"#, "${1}N"),
+        (r"(?m)(127\.0\.0\.1:)\d+", "${1}PORT"),
+        (r"\b10\.\d+\.\d+\.\d+\b", "ADDRESS"),
+        (r"\b3[0-2]\d{3}\b", "PORT"),
+        (r"\b(\d+[smhd])+( ago)?\b", "AGE"),
+        (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-XXXXX"),
+        (r"/tmp/[^ \n]*", "FILE"),
+        (r"v1\.37\.2\+cedge", "v1.37.2"),
+        // Columns are as wide as the longest that stands in them.
+        (r" {2,}", "  "),
+        (r"(?m) +$", ""),
+        (r"-{2,}", "--"),
+    ]
+    .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
+    .into()
+});
+
+/// What a program printed, with what must differ replaced.
+#[must_use]
+pub fn printed(text: &str) -> String {
+    PRINTED.iter().fold(text.to_owned(), |text, (word, with)| {
+        word.replace_all(&text, *with).into_owned()
+    })
+}
+
 fn compare(at: &str, real: &Value, ours: &Value, found: &mut Vec<Difference>) {
     match (real, ours) {
         (Value::Object(a), Value::Object(b)) => {
