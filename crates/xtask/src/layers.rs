@@ -51,6 +51,7 @@ const LEVELS: &[(&str, &[&str])] = &[
             "e2e",
             "side-by-side",
             "robustness",
+            "fuzz",
             "benches",
             "xtask",
         ],

@@ -2,6 +2,7 @@
 
 mod ci;
 mod clients;
+mod fuzz;
 mod layers;
 mod oracle;
 mod schema;
@@ -16,9 +17,10 @@ fn main() -> Result<()> {
     match command.as_str() {
         "ci" => ci::run(),
         "clients" => clients::run(),
+        "fuzz" => fuzz::run(&args),
         "oracle" => oracle::run(),
         "schema" => schema::run(&args),
         "tidy" => tidy::run(),
-        other => bail!("unknown command `{other}`; known: ci, clients, oracle, schema, tidy"),
+        other => bail!("unknown command `{other}`; known: ci, clients, fuzz, oracle, schema, tidy"),
     }
 }
