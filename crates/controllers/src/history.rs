@@ -109,9 +109,11 @@ impl History<'_> {
             Ok(_) => Ok(Added::Made(made)),
             Err(e) if exists(&e) => {
                 let there = self.api().get(&made.name).await?;
-                let owners = there.metadata.owner_references.iter().flatten();
-                let ours = owners.into_iter().any(|o| o.uid == self.owner.uid());
-                if ours && is_same(&there.data.0, &made.data) {
+                // One that lost its owner a moment ago is adopted in the next round: the cache may not know it yet.
+                let mut owners = there.metadata.owner_references.iter().flatten();
+                let others =
+                    owners.any(|o| o.controller == Some(true) && o.uid != self.owner.uid());
+                if !others && is_same(&there.data.0, &made.data) {
                     return Ok(Added::Made(made));
                 }
                 Ok(Added::Taken(made.name))
