@@ -7,5 +7,6 @@
 
 mod forward;
 mod helm;
+mod kube_rs;
 mod libraries;
 mod operator;
