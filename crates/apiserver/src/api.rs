@@ -29,6 +29,8 @@ pub(crate) struct Api {
     pub(crate) addresses: crate::admission::Addresses,
     pub(crate) tills: crate::admission::Tills,
     pub(crate) limits: crate::limits::Limits,
+    /// Where work is done that takes long.
+    pub(crate) aside: crate::aside::Aside,
     pub(crate) usage: crate::usage::Usage,
     pub(crate) documents: Arc<crate::documents::Documents>,
     /// The webhooks and policies that there are.

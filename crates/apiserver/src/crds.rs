@@ -1,14 +1,15 @@
 //! CustomResourceDefinitions: what they define is served a moment after they are written.
 
+mod compiled;
 mod controller;
 mod conversion;
 mod version;
 
+pub(crate) use compiled::Compiled;
 pub(crate) use controller::run;
 pub(crate) use conversion::Conversion;
 pub(crate) use version::CustomVersion;
 
-use cedge_crd::CustomKind;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -47,7 +48,7 @@ pub(crate) fn serve(registry: &Registry, cache: &Cache, definition: &Value, dele
         .unwrap_or_default();
     let mut versions = Vec::new();
     if !deleted && is_true(definition, "Established") {
-        match CustomKind::compile_stored(definition) {
+        match registry.compiled.kind(definition) {
             Ok(kind) => versions = version::resources(kind, cache),
             Err(errors) => {
                 tracing::error!(

@@ -3,19 +3,19 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cedge_pki::Identity;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::audit::{Audited, Stage};
 use crate::authz::{self, Attributes};
+use crate::body::{self, LARGE};
 use crate::call::Call;
-use crate::limits::{BODY_MAX, REQUEST_TIME_MAX};
+use crate::limits::REQUEST_TIME_MAX;
 use crate::metrics::{Gauge, Route};
 use crate::negotiate::{Accepted, Encoding, Offer, wants_pretty};
 use crate::query::Query;
@@ -47,6 +47,7 @@ pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Bo
         query,
         target,
         encoding,
+        streams,
     };
     let answer = AssertUnwindSafe(answer(&api, asked, &audited)).catch_unwind();
     let (response, stage) = match answer.await {
@@ -90,6 +91,8 @@ struct Asked {
     query: Query,
     target: Target,
     encoding: Encoding,
+    /// Whether it may last as long as its client likes.
+    streams: bool,
 }
 
 // === impl Asked ===
@@ -128,7 +131,7 @@ async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Bod
         let place = (!in_process).then(|| api.fairness.place(&identity, &attributes));
         place.flatten()
     };
-    let _seat = match &place {
+    let seat = match &place {
         None => None,
         Some(place) => match api.fairness.enter(place).await {
             Ok(seat) => Some(seat),
@@ -136,8 +139,12 @@ async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Bod
         },
     };
     // Boxed: what follows is large, and held by every request that waits.
+    let streams = asked.streams;
     let done = Box::pin(decide(api, identity, asked, audited)).await;
     let mut response = done.unwrap_or_else(|error| respond::error(&error, encoding));
+    if !streams {
+        response = response.map(|answer| body::hold(answer, seat));
+    }
     if let Some(place) = &place {
         place.mark(&mut response);
     }
@@ -158,6 +165,7 @@ async fn decide(
         body,
         query,
         target,
+        streams,
         ..
     } = asked;
     let request = match target {
@@ -182,7 +190,6 @@ async fn decide(
     let resource = find(api, &request)?;
     let headers = parts.headers.clone();
     let pretty = wants_pretty(&headers, &query);
-    let streams = is_stream(&request, &query);
     let call = Call {
         accepted: accepted(&headers, pretty, &request, &resource)?,
         identity,
@@ -200,20 +207,24 @@ async fn decide(
     if streams {
         return stream(api, call, parts, body).await;
     }
-    let _permit = match parts.extensions.get::<authn::InProcess>() {
+    let permit = match parts.extensions.get::<authn::InProcess>() {
         Some(_) => None,
         None => Some(api.limits.enter(&call.identity.user).await?),
     };
     let work = async {
-        let body = read(body, &parts.method).await?;
-        audited.request(&body);
-        dispatch(api, &call, &body).await
+        let body = body::receive(&api.limits, body, &parts.method).await?;
+        audited.request(&body.bytes);
+        if takes_long(&call, &body.bytes) {
+            api.aside.request(dispatch(api, &call, &body.bytes)).await
+        } else {
+            dispatch(api, &call, &body.bytes).await
+        }
     };
     let late = |_| Error::Timeout("request did not complete within the allotted timeout".into());
     let done = tokio::time::timeout(REQUEST_TIME_MAX, work).await;
     // Whoever made a mistake is warned as well.
     let mut response = match done.map_err(late).flatten() {
-        Ok(response) => response,
+        Ok(response) => response.map(|answer| body::hold(answer, permit)),
         Err(error) => respond::error(&error, call.accepted.encoding),
     };
     let refused = response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -339,24 +350,15 @@ fn accepted(
     Accepted::parse(headers, pretty, offer)
 }
 
-/// Reads a body, up to what a body may have.
-pub(crate) async fn read(mut body: Body, method: &Method) -> Result<Bytes> {
-    if matches!(*method, Method::GET | Method::HEAD) {
-        return Ok(Bytes::new());
-    }
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|e| Error::BadRequest(format!("the body could not be read: {e}")))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > BODY_MAX {
-            return Err(Error::TooLarge(format!("limit is {BODY_MAX}")));
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
+/// Whether a request is worked on beside others: its body is large, or it is a program rather than an object. Policies that
+/// are asked about every write are compiled as they come; so are definitions, whose schemas can be of any size.
+fn takes_long(call: &Call, body: &Bytes) -> bool {
+    let is_program = || {
+        let resource = &call.resource;
+        let groups = [crate::crds::GROUP, "admissionregistration.k8s.io"];
+        groups.contains(&resource.group.as_str())
+    };
+    !body.is_empty() && (body.len() > LARGE || is_program())
 }
 
 async fn dispatch(api: &Arc<Api>, call: &Call, body: &Bytes) -> Result<Response<Body>> {

@@ -11,9 +11,11 @@
 mod admission;
 mod aggregation;
 mod api;
+mod aside;
 mod audit;
 mod authn;
 mod authz;
+mod body;
 mod bootstrap;
 mod cache;
 mod call;

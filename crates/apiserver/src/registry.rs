@@ -8,6 +8,7 @@ use cedge_kinds::Kind;
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Indexer, KindCache};
+use crate::crds::Compiled;
 use crate::resource::{Definition, Resource};
 
 /// Group, version, plural.
@@ -19,6 +20,8 @@ type Table = HashMap<Path, Arc<Resource>>;
 pub(crate) struct Registry {
     built_in: Table,
     custom: ArcSwap<Table>,
+    /// Definitions that are about to be served.
+    pub(crate) compiled: Compiled,
     /// One change at a time.
     change: Mutex<()>,
 }
@@ -39,6 +42,7 @@ impl Registry {
         Self {
             built_in: resources.collect(),
             custom: ArcSwap::default(),
+            compiled: Compiled::default(),
             change: Mutex::new(()),
         }
     }

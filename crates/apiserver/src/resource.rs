@@ -6,8 +6,9 @@ use cedge_kinds::Kind;
 use cedge_schema::{TypeRef, Types, check_types, unknown_fields};
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::cache::KindCache;
-use crate::crds::{Conversion, CustomVersion};
+use crate::crds::{self, Conversion, CustomVersion};
 use crate::prune::prune;
 use crate::status::{About, Cause};
 
@@ -241,14 +242,32 @@ impl Resource {
         }
     }
 
-    pub(crate) fn validate(
+    /// What is wrong with an object; found out beside other requests where the kind has rules of its own, which may loop.
+    pub(crate) async fn judge(
         &self,
+        api: &Api,
         subresource: &str,
         new: &Value,
         old: Option<&Value>,
     ) -> Vec<Cause> {
+        let validate = || self.validate(subresource, new, old);
+        match &self.definition {
+            Definition::Custom(custom) if custom.has_rules() => api.aside.think(validate).await,
+            Definition::BuiltIn(_) if self.is(crds::GROUP, crds::PLURAL) => {
+                let causes = validate();
+                if causes.is_empty() && crds::is_true(new, "Established") {
+                    // It is served as soon as it is written, and that must not take long.
+                    let _ = api.registry.compiled.kind(new);
+                }
+                causes
+            }
+            Definition::Custom(_) | Definition::BuiltIn(_) => validate(),
+        }
+    }
+
+    fn validate(&self, subresource: &str, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         let part = Some(subresource).filter(|s| !s.is_empty());
-        let definition = self.is(crate::crds::GROUP, crate::crds::PLURAL) && part.is_none();
+        let definition = self.is(crds::GROUP, crds::PLURAL) && part.is_none();
         let errors = match (&self.definition, old) {
             (Definition::BuiltIn(_), None) if definition => cedge_crd::validate_create(new),
             (Definition::BuiltIn(_), Some(old)) if definition => {

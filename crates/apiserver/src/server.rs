@@ -85,6 +85,7 @@ impl ApiServer {
         let api = Arc::new(Api {
             addresses: Addresses::new(network, prefix),
             tills: crate::admission::Tills::default(),
+            aside: crate::aside::Aside::default(),
             usage: crate::usage::Usage::default(),
             limits: Limits::new(config.requests_per_user),
             documents,

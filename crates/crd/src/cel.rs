@@ -18,6 +18,7 @@ use crate::object;
 pub mod authorizer;
 pub(crate) mod check;
 mod expression;
+mod patterns;
 mod values;
 
 pub use check::{NAMES, located};

@@ -14,6 +14,7 @@ pub mod jsonpath;
 pub mod names;
 pub mod node;
 pub mod object;
+mod pattern;
 
 pub use check::{validate_create, validate_update};
 pub use columns::PrinterColumn;

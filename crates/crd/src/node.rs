@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde_json::Value;
 
 use cedge_kinds::read::Read;
@@ -33,8 +32,8 @@ pub struct Node {
     pub choices: Vec<Value>,
     /// Bounds of numbers, lengths and sizes.
     pub bounds: Bounds,
-    /// Pattern of a text, as it was written and compiled.
-    pub pattern: Option<(String, Option<Regex>)>,
+    /// Pattern of a text, if there is one.
+    pub pattern: String,
     /// All must hold.
     pub all_of: Vec<Node>,
     /// One or more must hold.
@@ -153,7 +152,7 @@ impl Node {
             required: texts(schema, "required"),
             choices: schema.items("enum").to_vec(),
             bounds: Bounds::compile(schema),
-            pattern: compile_pattern(schema.text("pattern")),
+            pattern: schema.text("pattern").to_owned(),
             all_of: nodes("allOf"),
             any_of: nodes("anyOf"),
             one_of: nodes("oneOf"),
@@ -226,17 +225,6 @@ fn known_format(kind: &str, format: &str) -> String {
     } else {
         String::new()
     }
-}
-
-fn compile_pattern(pattern: &str) -> Option<(String, Option<Regex>)> {
-    (!pattern.is_empty()).then(|| (pattern.to_owned(), compile_regex(pattern).ok()))
-}
-
-/// A pattern that may not grow beyond 1 MiB when compiled, so that a hostile one cannot eat the memory.
-pub(crate) fn compile_regex(pattern: &str) -> Result<Regex, regex::Error> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(1 << 20)
-        .build()
 }
 
 pub(crate) fn texts(value: &Value, name: &str) -> Vec<String> {

@@ -72,6 +72,11 @@ async fn reconcile(api: &Arc<Api>, object: &Object) -> Result<bool> {
     if !judge(api, &mut definition)? {
         return Ok(true);
     }
+    if super::is_true(&definition, "Established") {
+        // What is wrong with it is told by whoever serves it.
+        let compile = || api.registry.compiled.kind(&definition).is_ok();
+        api.aside.think(compile).await;
+    }
     store(api, object, &definition).await
 }
 

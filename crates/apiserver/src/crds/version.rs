@@ -23,10 +23,9 @@ pub(crate) struct CustomVersion {
 }
 
 /// The resources that a definition defines: its served versions.
-pub(super) fn resources(kind: CustomKind, cache: &Cache) -> Vec<Resource> {
+pub(super) fn resources(kind: Arc<CustomKind>, cache: &Cache) -> Vec<Resource> {
     let hook = kind.conversion_webhook.as_ref();
     let conversion = hook.map(|hook| Arc::new(Conversion::read(hook)));
-    let kind = Arc::new(kind);
     let objects = cache.kind(&kind.group, &kind.plural);
     let versions = kind.versions.iter().enumerate();
     versions
@@ -69,6 +68,11 @@ impl CustomVersion {
 
     pub(crate) fn conversion(&self) -> Option<&Conversion> {
         self.conversion.as_deref()
+    }
+
+    /// Whether expressions judge its objects.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.version().schema.has_rules
     }
 
     pub(crate) fn has_status(&self) -> bool {

@@ -48,7 +48,8 @@ pub(crate) async fn serve(
     if upgrades {
         return upgrade(api, route, &peer, headers, Request::from_parts(parts, body)).await;
     }
-    let bytes = crate::handler::read(body, &parts.method).await?;
+    let body = crate::body::receive(&api.limits, body, &parts.method).await?;
+    let bytes = body.bytes.clone();
     let mut request = Request::new(bytes);
     *request.method_mut() = parts.method;
     *request.uri_mut() = target(&parts.uri);

@@ -109,7 +109,7 @@ async fn attempt_create(
     );
     Box::pin(mutate(&deed, &mut object, new_name)).await?;
     resource.prepare_create(&mut object, &call.stamp());
-    let mut causes = resource.validate("", &object, None);
+    let mut causes = resource.judge(api, "", &object, None).await;
     if meta::name(&object).is_empty() && !causes.iter().any(|c| c.field == "metadata.name") {
         causes.insert(0, nameless());
     }

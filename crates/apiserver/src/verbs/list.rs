@@ -13,6 +13,7 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::api::Api;
+use crate::body::LARGE;
 use crate::cache::{Listed, Object, too_old};
 use crate::call::Call;
 use crate::negotiate::{Accepted, Shape};
@@ -52,10 +53,22 @@ pub(crate) async fn answer(api: &Api, call: &Call, listed: Listed) -> Result<Res
             Ok(as_bytes(&call.resource, listed.objects, &metadata))
         }
         shape => {
-            let decoded = listed.objects.iter().map(|object| object.value());
-            let mut decoded = decoded.collect::<Result<Vec<Value>>>()?;
+            let decode = || listed.objects.iter().map(|object| object.value());
+            let size: usize = listed
+                .objects
+                .iter()
+                .map(|object| object.bytes().len())
+                .sum();
+            if size <= LARGE {
+                let mut decoded = decode().collect::<Result<Vec<Value>>>()?;
+                api.read_as(&call.resource, &mut decoded).await?;
+                return as_values(call, shape, decoded, &metadata);
+            }
+            let decoded = api.aside.think(|| decode().collect::<Result<Vec<Value>>>());
+            let mut decoded = decoded.await?;
             api.read_as(&call.resource, &mut decoded).await?;
-            as_values(call, shape, decoded, &metadata)
+            let shown = || as_values(call, shape, decoded, &metadata);
+            api.aside.think(shown).await
         }
     }
 }

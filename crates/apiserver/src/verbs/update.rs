@@ -186,7 +186,7 @@ async fn attempt(
     );
     Box::pin(mutate(&deed, &mut new, old)).await?;
     resource.prepare_update(subresource, &mut new, old);
-    let causes = resource.validate(subresource, &new, Some(old));
+    let causes = resource.judge(api, subresource, &new, Some(old)).await;
     if !causes.is_empty() {
         let about = resource.about_kind(&call.request.name);
         return Err(Error::Invalid(about, causes).into());

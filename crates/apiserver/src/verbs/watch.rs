@@ -39,6 +39,7 @@ pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> 
                 .into(),
         ));
     }
+    let place = api.limits.watch(&call.identity.user)?;
     let options = call.query.list_options(true)?;
     let resource = &call.resource;
     let filter = super::list::filter(
@@ -59,6 +60,7 @@ pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> 
             .metrics
             .watchers
             .count(&resource.group, &resource.plural),
+        _place: place,
         api: api.clone(),
         made: HashMap::new(),
         plain: call.accepted.shape == Shape::Whole && resource.bytes_are_ours(),
@@ -168,6 +170,7 @@ struct Stream {
     state: State,
     shutdown: cedge_tasks::Shutdown,
     _counted: Gauge,
+    _place: tokio::sync::OwnedSemaphorePermit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

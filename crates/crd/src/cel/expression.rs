@@ -133,23 +133,36 @@ fn base() -> Context<'static> {
         |value: CelValue| -> Result<CelValue, ExecutionError> { Ok(value) },
     );
     super::authorizer::register(&mut context);
+    super::patterns::register(&mut context);
     context.add_function(TICK, tick);
     context
 }
 
 /// Pays for one turn: its own size, its copies, and the list that it may be building.
 fn tick(nodes: i64, texts: i64) -> Result<CelValue, ExecutionError> {
-    METER.with(|meter| {
+    let cost = METER.with(|meter| {
         let mut now = meter.get();
         now.turns += 1;
         let (nodes, texts) = (nodes.unsigned_abs(), texts.unsigned_abs());
         let cost = nodes + now.weight.item + texts * now.weight.text + now.turns / 32;
+        meter.set(now);
+        cost
+    });
+    pay(cost).map(|()| CelValue::Bool(true))
+}
+
+/// Takes something off the budget of the expression that runs on this thread.
+///
+/// # Errors
+/// It is used up.
+pub(super) fn pay(cost: u64) -> Result<(), ExecutionError> {
+    METER.with(|meter| {
+        let mut now = meter.get();
         now.left = now.left.saturating_sub(cost);
         meter.set(now);
-        if now.left == 0 {
-            Err(ExecutionError::function_error(TICK, "budget"))
-        } else {
-            Ok(CelValue::Bool(true))
+        match now.left {
+            0 => Err(ExecutionError::function_error(TICK, "budget")),
+            _ => Ok(()),
         }
     })
 }

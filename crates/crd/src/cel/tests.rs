@@ -128,6 +128,27 @@ fn formats_and_escaped_names_are_typed() {
 }
 
 #[test]
+fn patterns_that_a_rule_makes_up_are_paid_for() {
+    let properties = json!({"l": {"type": "array", "items": {"type": "string"}}});
+    let items: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+    let value = json!({"spec": {"l": items}});
+    let told = |rule: &str| rules(&spec(&json!({"rule": rule}), &properties), &value, None);
+    let large =
+        r"self.l.all(x, x.matches('(\\w{' + string(1 + int(x) % 50) + '}){' + x + '}') || true)";
+    assert!(
+        told(large)[0].contains("cost limit exceeded"),
+        "{:?}",
+        told(large)
+    );
+    assert_eq!(told("self.l.all(x, x.matches('^[0-9]+$'))"), [""; 0]);
+    assert_eq!(
+        told("self.l[12].find('2') == '2' && self.l[11].findAll('1').size() == 2"),
+        [""; 0]
+    );
+    assert!(told("self.l[0].matches('(')")[0].contains("error parsing regexp"));
+}
+
+#[test]
 fn a_hostile_rule_runs_out_of_budget() {
     let schema = spec(
         &json!({"rule": "self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))"}),

@@ -8,7 +8,7 @@ use cedge_kinds::read::Read;
 
 use super::structural;
 use crate::cel::check as cel_check;
-use crate::node::Node;
+use crate::node::{Additional, Node};
 use crate::object;
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
@@ -53,8 +53,9 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     }
     let before = errors.0.len();
     structural::validate(schema, path, errors);
-    if errors.0.len() == before {
-        defaults(&Node::compile(schema), schema, true, path, errors);
+    let node = (errors.0.len() == before).then(|| Node::compile(schema));
+    if let Some(node) = &node {
+        defaults(node, schema, true, path, errors);
     }
     let mut walk = Walk {
         errors: Errors::new(),
@@ -68,8 +69,10 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     walk.node(schema, path, &top);
     let sound = walk.errors.is_empty() && errors.0.len() == before;
     errors.0.append(&mut walk.errors.0);
-    if sound {
-        errors.0.append(&mut rules(schema, path, true, None).0);
+    if let Some(node) = node.filter(|_| sound) {
+        errors
+            .0
+            .append(&mut rules(schema, &node, path, true, None).0);
     }
 }
 
@@ -464,15 +467,24 @@ fn field_path(text: &str, schema: &Value, path: &Path<'_>, errors: &mut Errors) 
 }
 
 /// Compiles every rule of a sound schema; the deepest come last, as they are found.
-fn rules(schema: &Value, path: &Path<'_>, root: bool, uncorrelated: Option<&str>) -> Errors {
+fn rules(
+    schema: &Value,
+    node: &Node,
+    path: &Path<'_>,
+    root: bool,
+    uncorrelated: Option<&str>,
+) -> Errors {
     let mut errors = Errors::new();
+    if !node.has_rules {
+        return errors;
+    }
     let here = path.to_string();
-    let additional = schema.field("additionalProperties");
-    if additional.is_object() {
+    if let Additional::Schema(inner) = &node.additional {
+        let additional = schema.field("additionalProperties");
         let below = path.child("additionalProperties");
         errors
             .0
-            .append(&mut rules(additional, &below, false, uncorrelated).0);
+            .append(&mut rules(additional, inner, &below, false, uncorrelated).0);
     }
     let properties = path.child("properties");
     let atomic = schema.text("x-kubernetes-map-type") == "atomic";
@@ -481,28 +493,37 @@ fn rules(schema: &Value, path: &Path<'_>, root: bool, uncorrelated: Option<&str>
     } else {
         uncorrelated
     };
-    for (name, property) in schema.entries("properties") {
+    for (name, known) in &node.properties {
+        let property = &schema["properties"][name];
         errors
             .0
-            .append(&mut rules(property, &properties.key(name), false, inner).0);
+            .append(&mut rules(property, known, &properties.key(name), false, inner).0);
     }
-    if schema.field("items").is_object() {
+    if let Some(item) = &node.items {
         let keyed = schema.text("x-kubernetes-list-type") == "map";
         let inner = if keyed {
             uncorrelated
         } else {
             uncorrelated.or(Some(&here))
         };
-        errors
-            .0
-            .append(&mut rules(schema.field("items"), &path.child("items"), false, inner).0);
+        errors.0.append(
+            &mut rules(
+                schema.field("items"),
+                item,
+                &path.child("items"),
+                false,
+                inner,
+            )
+            .0,
+        );
     }
-    own_rules(schema, path, root, uncorrelated, &mut errors);
+    own_rules(schema, node, path, root, uncorrelated, &mut errors);
     errors
 }
 
 fn own_rules(
     schema: &Value,
+    node: &Node,
     path: &Path<'_>,
     root: bool,
     uncorrelated: Option<&str>,
@@ -512,16 +533,15 @@ fn own_rules(
     if entries.is_empty() {
         return;
     }
-    let node = Node::compile(schema);
     let path = path.child("x-kubernetes-validations");
     for (i, (entry, rule)) in entries.iter().zip(&node.rules).enumerate() {
         let path = path.index(i);
-        if let Some(wrong) = cel_check::rule(rule, &node, root) {
+        if let Some(wrong) = cel_check::rule(rule, node, root) {
             errors.invalid(&path.child("rule"), internal_form(entry), wrong);
         }
         let message = entry.text("messageExpression");
         if !message.is_empty()
-            && let Some(wrong) = cel_check::message(message, &node, root)
+            && let Some(wrong) = cel_check::message(message, node, root)
         {
             errors.invalid(
                 &path.child("messageExpression"),
@@ -602,7 +622,7 @@ fn defaults(node: &Node, schema: &Value, root: bool, path: &Path<'_>, errors: &m
             errors,
         );
     }
-    if let crate::node::Additional::Schema(inner) = &node.additional {
+    if let Additional::Schema(inner) = &node.additional {
         let place = path.child("additionalProperties");
         defaults(
             inner,

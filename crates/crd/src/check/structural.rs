@@ -9,7 +9,7 @@ use cedge_kinds::error::Errors;
 use cedge_kinds::path::Path;
 use cedge_kinds::read::Read;
 
-use crate::node::compile_regex;
+use crate::pattern as patterns;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -194,15 +194,9 @@ fn restrictions(
     }
     let pattern = schema.text("pattern");
     if !pattern.is_empty()
-        && let Err(error) = compile_regex(pattern)
+        && let Err(error) = patterns::check(pattern)
     {
-        let last = error.to_string();
-        let last = last
-            .lines()
-            .last()
-            .unwrap_or("")
-            .trim_start_matches("error: ");
-        let detail = format!("must be a valid regular expression, but isn't: {last}");
+        let detail = format!("must be a valid regular expression, but isn't: {error}");
         errors.invalid(&path.child("pattern"), pattern, detail);
     }
 }

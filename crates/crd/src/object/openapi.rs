@@ -11,6 +11,7 @@ use cedge_kinds::error::{ErrorKind, FieldError, quote};
 
 use super::{formats, lists};
 use crate::node::{Additional, Node};
+use crate::pattern;
 
 /// What is wrong with `value`. `prefix` is the path of the value in the object (`status`), empty for the object.
 #[must_use]
@@ -300,11 +301,9 @@ fn judge_text(text: &str, node: &Node, path: &str, found: &mut Found) {
             text.into(),
             &format!("should be at least {min} chars long"),
         );
-    } else if let Some((pattern, regex)) = &node.pattern {
-        // A pattern that we cannot compile was refused with the definition; none is left over here but Go's own.
-        if regex.as_ref().is_some_and(|regex| !regex.is_match(text)) {
-            found.invalid(path, text.into(), &format!("should match '{pattern}'"));
-        }
+    } else if !node.pattern.is_empty() && !pattern::holds(&node.pattern, text) {
+        let words = format!("should match '{}'", node.pattern);
+        found.invalid(path, text.into(), &words);
     }
     let for_text = matches!(node.kind.as_str(), "" | "string");
     if for_text && !node.format.is_empty() && !formats::holds(&node.format, text) {

@@ -11,7 +11,6 @@ const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "one of these bodies holds the server up for most of a minute: a polite client waited 47 s"]
 async fn bodies_that_are_too_much_are_refused() {
     if !enabled("bodies_that_are_too_much_are_refused") {
         return;

@@ -1,0 +1,184 @@
+//! Bodies: those of requests, up to what one may have, and those of answers, whose request counts until they are sent.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::sync::SemaphorePermit;
+
+use crate::limits::{BODY_MAX, Limits};
+use crate::respond::{Body, BoxError};
+use crate::status::{Error, Result};
+
+/// A body of more than this is large: what is done with it is done beside other requests.
+pub(crate) const LARGE: usize = 64 << 10;
+
+/// The body of a request, which counts among the large ones while it is there.
+#[derive(Debug)]
+pub(crate) struct Received<'a> {
+    pub(crate) bytes: Bytes,
+    _space: Option<SemaphorePermit<'a>>,
+}
+
+/// Reads a body, up to what a body may have. A large one waits until there is space for it.
+pub(crate) async fn receive<'a>(
+    limits: &'a Limits,
+    mut body: Body,
+    method: &Method,
+) -> Result<Received<'a>> {
+    let (mut bytes, mut space) = (BytesMut::new(), None);
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(Received {
+            bytes: Bytes::new(),
+            _space: space,
+        });
+    }
+    let most = body.size_hint().upper();
+    let most = most.map_or(BODY_MAX, |most| usize::try_from(most).unwrap_or(BODY_MAX));
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|e| Error::BadRequest(format!("the body could not be read: {e}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > BODY_MAX {
+            return Err(Error::TooLarge(format!("limit is {BODY_MAX}")));
+        }
+        if bytes.len() + data.len() > LARGE && space.is_none() {
+            space = Some(limits.space(most.min(BODY_MAX)).await);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Received {
+        bytes: bytes.freeze(),
+        _space: space,
+    })
+}
+
+/// The body of an answer that holds something until it is sent: given to the connection in small pieces, so that one whose
+/// client does not read is not "sent" because it waits there as a whole.
+struct Held<T> {
+    body: Body,
+    rest: Bytes,
+    _what: T,
+}
+
+/// Holds `what` until a body is sent or dropped; what is small is as good as sent.
+pub(crate) fn hold<T: Send + Unpin + 'static>(body: Body, what: T) -> Body {
+    let small = body
+        .size_hint()
+        .upper()
+        .is_some_and(|size| size <= LARGE as u64);
+    if small {
+        return body;
+    }
+    let held = Held {
+        body,
+        rest: Bytes::new(),
+        _what: what,
+    };
+    held.boxed_unsync()
+}
+
+// === impl Held ===
+
+impl<T> Held<T> {
+    fn piece(&mut self) -> Frame<Bytes> {
+        let size = self.rest.len().min(LARGE);
+        Frame::data(self.rest.split_to(size))
+    }
+}
+
+impl<T: Unpin> http_body::Body for Held<T> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.piece())));
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        polled.map(|frame| {
+            let frame = match frame? {
+                Ok(frame) => frame,
+                Err(error) => return Some(Err(error)),
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    self.rest = data;
+                    Some(Ok(self.piece()))
+                }
+                Err(frame) => Some(Ok(frame)),
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (inner, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::respond;
+
+    #[tokio::test]
+    async fn what_an_answer_holds_is_free_when_its_last_piece_is_sent() {
+        let sent = Bytes::from(vec![7; LARGE * 2 + 5]);
+        let what = Arc::new(());
+        let mut body = hold(respond::full(sent.clone()), what.clone());
+        assert_eq!(body.size_hint().exact(), Some(sent.len() as u64));
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            assert!(data.len() <= LARGE && Arc::strong_count(&what) == 2);
+            read.extend_from_slice(&data);
+        }
+        assert!(body.is_end_stream());
+        drop(body);
+        assert!(read == sent && Arc::strong_count(&what) == 1);
+        let _small = hold(respond::full("small"), what.clone());
+        assert_eq!(Arc::strong_count(&what), 1);
+    }
+
+    #[tokio::test]
+    async fn large_bodies_wait_for_space_and_small_ones_do_not() {
+        let limits = Limits::new(1);
+        let large = || respond::full(vec![0; BODY_MAX]);
+        let mut received = Vec::new();
+        loop {
+            let receiving = receive(&limits, large(), &Method::POST);
+            let short = std::time::Duration::from_millis(200);
+            match tokio::time::timeout(short, receiving).await {
+                Ok(body) => received.push(body.unwrap()),
+                Err(_) => break,
+            }
+        }
+        assert!(received.len() > 64, "more than one user may have under way");
+        let small = receive(&limits, respond::full("{}"), &Method::POST).await;
+        assert_eq!(small.unwrap().bytes, "{}");
+        received.pop();
+        assert!(receive(&limits, large(), &Method::POST).await.is_ok());
+        let over = receive(&limits, respond::full(vec![0; BODY_MAX + 1]), &Method::POST).await;
+        assert_eq!(over.unwrap_err().code(), 413);
+    }
+}
