@@ -20,6 +20,9 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// See `ping_interval`.
     pub ping_timeout: Duration,
+    /// A connection is closed when its peer has taken nothing of what waits for it in this time: because it is not there any
+    /// more, or does not read. Longer than one looks at a page of a log.
+    pub unread: Duration,
     /// HTTP/1 read buffer, and with it the largest request head. hyper's own grows to 400 KiB and stays there.
     pub buffer: usize,
     /// Concurrent requests on one HTTP/2 connection; a client with more informers than that opens a second one.
@@ -38,6 +41,7 @@ impl Default for Limits {
             idle: Duration::from_secs(180),
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(20),
+            unread: Duration::from_secs(180),
             buffer: 16 * 1024,
             streams: 250,
             drain: Duration::from_millis(1500),

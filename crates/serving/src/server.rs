@@ -184,7 +184,7 @@ impl<S: HttpService> Server<S> {
         place: OwnedSemaphorePermit,
         shutdown: Shutdown,
     ) {
-        let socket = Socket::new(stream, place, Arc::clone(&self.stats));
+        let socket = Socket::new(stream, place, Arc::clone(&self.stats), self.limits.unread);
         let shaking = handshake::shake(socket, &self.choices, &self.tls, self.limits.handshake);
         let (stream, chosen) = match shutdown.or(Box::pin(shaking)).await {
             None => return,
@@ -218,7 +218,7 @@ impl<S: HttpService> Server<S> {
     }
 
     async fn turn_away(self, stream: TcpStream, place: OwnedSemaphorePermit) {
-        let socket = Socket::new(stream, place, Arc::new(Stats::default()));
+        let socket = Socket::new(stream, place, Arc::default(), self.limits.unread);
         let shaking = handshake::shake(socket, &self.choices, &self.tls, self.limits.handshake);
         // A raw protocol has its own words for this; a closed stream is understood by all of them.
         if let Ok((stream, None)) = shaking.await {

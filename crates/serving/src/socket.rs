@@ -38,10 +38,17 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 // === impl Socket ===
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, permit: OwnedSemaphorePermit, stats: Arc<Stats>) -> Self {
+    /// The system ends the connection when the peer has taken nothing for as long as `unread` says.
+    pub(crate) fn new(
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        stats: Arc<Stats>,
+        unread: Duration,
+    ) -> Self {
         // What cannot be set costs latency or notices a cut later; no reason to refuse the connection.
         let _ = stream.set_nodelay(true);
         let _ = keep_alive(&stream);
+        let _ = give_up_after(&stream, unread);
         stats.opened();
         Self {
             stream,
@@ -63,6 +70,11 @@ fn keep_alive(stream: &TcpStream) -> nix::Result<()> {
     setsockopt(stream, sockopt::TcpKeepIdle, &idle)?;
     setsockopt(stream, sockopt::TcpKeepInterval, &(idle / 4))?;
     setsockopt(stream, sockopt::TcpKeepCount, &4)
+}
+
+fn give_up_after(stream: &TcpStream, unread: Duration) -> nix::Result<()> {
+    let limit = u32::try_from(unread.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(stream, sockopt::TcpUserTimeout, &limit)
 }
 
 impl AsyncRead for Socket {

@@ -76,6 +76,9 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
     if request.uri().path() == "/slow" {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    if request.uri().path() == "/large" {
+        return Ok(Response::new(Full::new(vec![0; 64 << 20].into())));
+    }
     if request.uri().path() == "/upgrade" {
         let upgrade = hyper::upgrade::on(&mut request);
         cedge_tasks::spawn("test/upgrade", async move {
@@ -379,6 +382,30 @@ async fn upgraded(port: &Port) -> TlsStream<TcpStream> {
     }
     assert!(head.starts_with(b"HTTP/1.1 101"));
     stream
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_what_it_asked_for_is_cut_off() {
+    let limits = Limits {
+        unread: Duration::from_millis(500),
+        ..quick()
+    };
+    let port = port(limits).await;
+    let (mut deaf, mut slow) = (port.http1().await, port.http1().await);
+    for stream in [&mut deaf, &mut slow] {
+        say(stream, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    }
+    let mut piece = vec![0; 256 << 10];
+    timeout(SOON, async {
+        while port.stats.open() > 1 {
+            // Who reads a little now and then is waited for.
+            slow.read_exact(&mut piece).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    slow.read_exact(&mut piece).await.unwrap();
 }
 
 #[tokio::test]
