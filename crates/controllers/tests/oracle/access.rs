@@ -125,7 +125,7 @@ fn a_token_secret_is_filled_and_goes_with_its_account() {
 #[test]
 fn nodes_are_told_how_long_they_may_believe() {
     run(async |world: &World| {
-        let nodes = world.api("v1", "Node", "nodes", "");
+        let (nodes, _alone) = world.nodes().await;
         nodes.create(json!({"metadata": {"name": "ttl"}})).await;
         let annotation = "node.alpha.kubernetes.io/ttl";
         nodes

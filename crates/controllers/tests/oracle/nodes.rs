@@ -82,7 +82,7 @@ fn on<'a>(pods: &'a [Value], node: &str) -> Vec<&'a Value> {
 fn daemon_sets_follow_nodes_and_silent_nodes_lose_their_pods() {
     run(async |world: &World| {
         world.namespace("nodes").await;
-        let nodes = world.api("v1", "Node", "nodes", "");
+        let (nodes, _alone) = world.nodes().await;
         let pods = world.pods("nodes");
         let n1 = node(world, &nodes, "n1").await;
         let n2 = node(world, &nodes, "n2").await;
@@ -175,5 +175,8 @@ fn daemon_sets_follow_nodes_and_silent_nodes_lose_their_pods() {
         pods.until_gone("long").await;
         pods.until_all("no pods on n3", |p| on(p, "n3").is_empty())
             .await;
+        for name in ["n1", "n2"] {
+            nodes.0.delete(name, &Default::default()).await.unwrap();
+        }
     });
 }

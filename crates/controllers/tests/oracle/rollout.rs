@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, condition, run};
+use crate::world::{Objects, World, condition, run};
 
 fn deployment(image: &str, replicas: i32) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
@@ -167,13 +167,11 @@ fn a_replica_set_adopts_what_it_selects_and_replaces_what_is_deleted() {
 }
 
 /// An endpoint is where its pod's node is: Kubernetes leaves out pods without one.
-async fn a_node(world: &World, name: &'static str) -> &'static str {
-    let nodes = world.api("v1", "Node", "nodes", "");
+async fn make_node(nodes: &Objects, name: &str) {
     let taints = json!([{"key": "alone", "effect": "NoSchedule"}]);
     nodes
         .create(json!({"metadata": {"name": name}, "spec": {"taints": taints}}))
         .await;
-    name
 }
 
 #[test]
@@ -191,7 +189,9 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
         services
             .create(json!({"metadata": {"name": "s"}, "spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}))
             .await;
-        let node = a_node(world, "serves-slices").await;
+        let (nodes, _alone) = world.nodes().await;
+        let node = "serves-slices";
+        make_node(&nodes, node).await;
         let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}]}});
         pods.create(pod).await;
         let full = slices
@@ -213,7 +213,6 @@ fn a_service_has_slices_with_the_addresses_of_its_pods() {
             .await;
         services.0.delete("s", &Default::default()).await.unwrap();
         slices.until_all("no slices", <[Value]>::is_empty).await;
-        let nodes = world.api("v1", "Node", "nodes", "");
         nodes.0.delete(node, &Default::default()).await.unwrap();
     });
 }
@@ -275,7 +274,9 @@ fn a_service_has_endpoints_with_the_addresses_of_its_pods() {
             empty["metadata"]["labels"],
             json!({"l": "1", "endpoints.kubernetes.io/managed-by": "endpoint-controller", "service.kubernetes.io/headless": ""})
         );
-        let node = a_node(world, "serves-endpoints").await;
+        let (nodes, _alone) = world.nodes().await;
+        let node = "serves-endpoints";
+        make_node(&nodes, node).await;
         let spec = json!({"nodeName": node, "terminationGracePeriodSeconds": 0, "hostname": "h", "subdomain": "s", "containers": [{"name": "c", "image": "a"}]});
         pods.create(json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": spec}))
             .await;
@@ -295,5 +296,6 @@ fn a_service_has_endpoints_with_the_addresses_of_its_pods() {
         endpoints.until("s", |e| e["subsets"].is_null()).await;
         services.0.delete("s", &Default::default()).await.unwrap();
         endpoints.until_gone("s").await;
+        nodes.0.delete(node, &Default::default()).await.unwrap();
     });
 }

@@ -164,8 +164,10 @@ fn a_claim_that_pods_use_stays_until_they_are_gone() {
             .until("c", |c| !c["metadata"]["deletionTimestamp"].is_null())
             .await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        assert!(!claims.get("c").await.is_null());
+        // Its node is not there: on a slow machine the pod may be collected by now, and the claim with it.
+        let claim = claims.get("c").await;
         if !pods.get("p").await.is_null() {
+            assert!(!claim.is_null());
             delete(&pods, "p").await;
         }
         claims.until_gone("c").await;
@@ -232,7 +234,7 @@ fn a_class_without_nodes_of_its_own_gets_directories_on_the_node_that_was_chosen
         }
         world.namespace("local").await;
         let (volumes, claims) = (volumes(world), claims(world, "local"));
-        let nodes = world.api("v1", "Node", "nodes", "");
+        let (nodes, _alone) = world.nodes().await;
         nodes
             .create(json!({"metadata": {"name": "keeps-volumes", "labels": {"kubernetes.io/hostname": "keeps-volumes"},
                 "annotations": {"edge.centaurus.io/local-volumes": "/data/volumes"}}}))

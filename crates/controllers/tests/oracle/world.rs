@@ -13,6 +13,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::kubelet;
 
@@ -24,6 +25,8 @@ pub(crate) struct World {
     /// Its watches end with it.
     _informers: Informers,
     lab: Lab,
+    /// Held by the one test that may have nodes now: what a controller does about one depends on how all others fare.
+    nodes: Mutex<()>,
 }
 
 /// Runs a test in the world, or says why not.
@@ -54,7 +57,7 @@ fn start() -> Result<World, Skipped> {
         authority: Some(Arc::new(Authority::ephemeral())),
         node_grace: Duration::from_secs(5),
         node_startup_grace: Duration::from_secs(5),
-        vanished_node_quarantine: Duration::from_secs(1),
+        vanished_node_quarantine: Duration::from_secs(5),
         ..Config::default()
     };
     if theirs("CEDGE_TEST_CONTROLLERS") {
@@ -73,6 +76,7 @@ fn start() -> Result<World, Skipped> {
         runtime,
         _informers: informers,
         lab,
+        nodes: Mutex::new(()),
     })
 }
 
@@ -101,6 +105,11 @@ impl World {
         namespace: &str,
     ) -> Objects {
         self.lab.objects(api_version, kind, plural, namespace)
+    }
+
+    /// All nodes, as long as the guard lives for one test only. It deletes those that it made.
+    pub(crate) async fn nodes(&self) -> (Objects, MutexGuard<'_, ()>) {
+        (self.api("v1", "Node", "nodes", ""), self.nodes.lock().await)
     }
 
     /// What each namespace is told to trust.
