@@ -26,8 +26,10 @@
 mod lab;
 mod objects;
 mod ours;
+mod outside;
 mod programs;
 mod theirs;
 
 pub use lab::{Lab, Skipped, theirs};
 pub use objects::{Objects, condition, until, until_some};
+pub use outside::{Asked, Outside};

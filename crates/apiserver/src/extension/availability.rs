@@ -24,24 +24,25 @@ const QUIET: Duration = Duration::from_secs(3600);
 /// A write failed, or the position in the changes was lost; to be started again.
 pub(crate) async fn run(api: Arc<Api>) -> Result<(), Error> {
     let kinds = [
-        api.cache.kind(REGISTRATION, SERVICES),
         api.cache.kind("", "services"),
         api.cache.kind("discovery.k8s.io", "endpointslices"),
     ];
     let mut watchers = kinds.each_ref().map(|kind| watch(&api, kind));
+    let mut registered = api.extensions.changes();
     loop {
+        registered.mark_unchanged();
         let routes = api.extensions.all();
         for route in &routes {
             check(&api, route).await?;
         }
-        let [services, behind, endpoints] = &mut watchers;
+        let [behind, endpoints] = &mut watchers;
         let some = !routes.is_empty();
         let pause = tokio::time::sleep(if some { PERIOD } else { QUIET });
         // Cancel safe: a position moves only when changes are given out.
         let seen = tokio::select! {
             biased;
             () = api.tasks.shutdown().wait() => return Ok(()),
-            seen = services.next() => seen,
+            _ = registered.changed() => continue,
             seen = behind.next(), if some => seen,
             seen = endpoints.next(), if some => seen,
             () = pause => continue,

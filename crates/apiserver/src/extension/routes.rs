@@ -11,6 +11,7 @@ use cedge_kinds::read::Read;
 use cedge_pki::LiveCredential;
 use cedge_pki::outside::Trust;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::meta;
 use crate::outbound::Peer;
@@ -39,6 +40,8 @@ pub(crate) struct Routes {
     table: ArcSwap<Table>,
     /// What the servers say they serve, by APIService.
     known: Mutex<BTreeMap<String, Remote>>,
+    /// Told after the table was replaced.
+    changes: watch::Sender<()>,
 }
 
 // === impl Route ===
@@ -113,6 +116,12 @@ impl Routes {
             self.known().remove(name);
         }
         self.table.store(Arc::new(table));
+        self.changes.send_replace(());
+    }
+
+    /// Hears of every APIService that was written or has gone, once the routes are those after it.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Who answers a path, if it is not this server.

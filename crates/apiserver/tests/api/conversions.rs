@@ -1,9 +1,9 @@
 //! Conversion webhooks of custom resources.
 
+use cedge_testkit::{Asked, Outside};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::outside::{Asked, Outside};
 use crate::support::{Server, start};
 
 /// In `v1` a thing has `spec.host` and `spec.port`, in `v2` both in `spec.address`.

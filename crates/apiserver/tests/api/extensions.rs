@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use cedge_testkit::{Asked, Outside};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::outside::{Asked, Outside};
 use crate::support::{Server, start};
 
 const SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";

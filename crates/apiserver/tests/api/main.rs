@@ -22,7 +22,6 @@ mod killed;
 mod kubectl;
 mod lists;
 mod nodes;
-mod outside;
 mod patches;
 mod paths;
 mod policies;

@@ -1,10 +1,10 @@
 //! Webhooks, as servers of users.
 
 use base64::Engine as _;
+use cedge_testkit::{Asked, Outside};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::outside::{Asked, Outside};
 use crate::support::{Server, start};
 
 fn answer(asked: &Asked, response: Value) -> (StatusCode, Value) {

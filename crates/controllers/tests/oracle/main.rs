@@ -16,6 +16,7 @@ mod disruption;
 mod garbage;
 mod jobs;
 mod kubelet;
+mod measured;
 mod nodes;
 mod quotas;
 mod rollout;

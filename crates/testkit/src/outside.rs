@@ -16,19 +16,20 @@ type Answerer = dyn Fn(&Asked) -> (StatusCode, Value) + Send + Sync;
 
 /// What the server was asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) method: String,
+pub struct Asked {
+    pub method: String,
     /// Path and query.
-    pub(crate) target: String,
-    pub(crate) headers: http::HeaderMap,
-    pub(crate) body: Value,
+    pub target: String,
+    pub headers: http::HeaderMap,
+    pub body: Value,
 }
 
 /// A server that ends with the test.
-pub(crate) struct Outside {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Outside {
+    pub address: SocketAddr,
     /// Its authority, as `caBundle` wants it.
-    pub(crate) bundle: String,
+    pub bundle: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     connections: Arc<std::sync::atomic::AtomicUsize>,
     _stop: Trigger,
@@ -38,7 +39,7 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Starts a server that is known under `names`.
-    pub(crate) async fn start(
+    pub async fn start(
         names: &[&str],
         answer: impl Fn(&Asked) -> (StatusCode, Value) + Send + Sync + 'static,
     ) -> Self {
@@ -85,11 +86,11 @@ impl Outside {
     }
 
     /// What was asked so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.connections.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
