@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: what CI checks besides the tests of `cargo test --workspace`; runs on a laptop too.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,12 +20,8 @@ const OF_TESTS: &[&str] = &[
     "missing_debug_implementations",
 ];
 
-/// Packages and their suites that skip without a real Kubernetes.
-const BESIDE: &[(&str, &str)] = &[
-    ("cedge-side-by-side", "exchanges"),
-    ("cedge-controllers", "oracle"),
-    ("cedge-scheduler", "oracle"),
-];
+/// Suites that skip without a real Kubernetes.
+const BESIDE: &[&str] = &["exchanges", "oracle"];
 
 /// A crate's own page may point at its private modules: it is written for those who open them.
 const DOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
@@ -61,29 +58,15 @@ pub(crate) fn run() -> Result<()> {
     )?;
     step(
         "binary",
-        Command::new("cargo").args(["build", "-p", "cedge"]),
+        Command::new("cargo").args(["build", "--workspace", "--bin", "cedge"]),
     )?;
-    let e2e = [
-        "test",
-        "-p",
-        "cedge-e2e",
-        "--",
-        "--test-threads=1",
-        "--nocapture",
-    ];
-    step("e2e", Command::new("cargo").args(e2e).env("CEDGE_E2E", "1"))?;
-    let hard = [
-        "test",
-        "-p",
-        "cedge-robustness",
-        "--",
-        "--test-threads=1",
-        "--nocapture",
-    ];
-    step(
-        "hard times",
-        Command::new("cargo").args(hard).env("CEDGE_E2E", "1"),
+    suites(
+        "e2e",
+        &suites_of("e2e")?,
+        &["--test-threads=1", "--nocapture"],
     )?;
+    let hard = suites_of("robustness")?;
+    suites("hard times", &hard, &["--test-threads=1", "--nocapture"])?;
     beside_the_real_one()
 }
 
@@ -95,11 +78,40 @@ fn beside_the_real_one() -> Result<()> {
         );
         return Ok(());
     }
-    for (package, suite) in BESIDE {
-        let suite = ["test", "-p", package, "--test", suite];
-        step(package, Command::new("cargo").args(suite))?;
+    let beside: Vec<String> = BESIDE.iter().map(ToString::to_string).collect();
+    suites("beside the real one", &beside, &[])?;
+    let mut theirs = Command::new("cargo");
+    theirs.args(["test", "--workspace", "--test", "oracle"]);
+    theirs.env("CEDGE_TEST_API", "ours");
+    theirs.env("CEDGE_TEST_CONTROLLERS", "theirs");
+    theirs.env("CEDGE_TEST_SCHEDULER", "theirs");
+    step("their programs on our API", &mut theirs)
+}
+
+/// Runs suites by their names. Of the whole workspace: of one package alone, everything would be built once more, with
+/// the features that this package asks for.
+fn suites(name: &str, suites: &[String], arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    for suite in suites {
+        command.args(["--test", suite]);
     }
-    Ok(())
+    command.arg("--").args(arguments).env("CEDGE_E2E", "1");
+    step(name, &mut command)
+}
+
+/// The names of a crate's suites: a file or a folder each.
+fn suites_of(folder: &str) -> Result<Vec<String>> {
+    let folder = format!("crates/{folder}/tests");
+    let entries = fs::read_dir(&folder).with_context(|| folder.clone())?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        names.extend(path.file_stem().and_then(|n| n.to_str()).map(str::to_owned));
+    }
+    names.sort();
+    ensure!(!names.is_empty(), "no suites in {folder}");
+    Ok(names)
 }
 
 fn step(name: &str, command: &mut Command) -> Result<()> {
