@@ -167,10 +167,6 @@ pub(crate) async fn on_create(api: &Api, call: &Call, object: &mut Value) -> Res
             storage::on_create_volume(object);
             Ok(())
         }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => {
-            crate::crds::on_create(object);
-            Ok(())
-        }
         ("rbac.authorization.k8s.io", _) => crate::authz::check_escalation(api, call, object, None),
         ("", "limitranges") if meta::name(object).is_empty() => {
             meta::set(object, "name", crate::verbs::create::new_uid());
@@ -198,10 +194,6 @@ pub(crate) fn on_update(api: &Api, call: &Call, new: &mut Value, old: &Value) ->
         }
         ("rbac.authorization.k8s.io", _) => {
             crate::authz::check_escalation(api, call, new, Some(old))
-        }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => {
-            crate::crds::on_update(api, new, old);
-            Ok(())
         }
         _ => Ok(()),
     }

@@ -121,10 +121,21 @@ pub(crate) async fn ensure(
     }
     let status = object.get("status").cloned();
     resource.set_defaults(&mut object);
+    let manager = match resource.group.as_str() {
+        statuses::FLOW => statuses::PRODUCER,
+        _ => statuses::SERVER,
+    };
+    crate::managed::note(&resource, manager, "", None, &mut object);
     resource.prepare_create(&mut object, &now);
     // Nobody writes the status of what is made here but who makes it.
     if let Some(status) = status {
-        object["status"] = status;
+        let flow = resource.plural == "flowschemas";
+        let applied = flow
+            .then(|| crate::managed::note_applied(&resource, statuses::CONSUMER, &object, &status));
+        match applied.flatten() {
+            Some(applied) => object = applied,
+            None => object["status"] = status,
+        }
     }
     match api.insert(&resource, &object).await {
         Ok(_) | Err(WriteFailure::Conflict) => Ok(()),

@@ -12,7 +12,6 @@ pub(crate) use version::CustomVersion;
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
 use crate::cache::Cache;
 use crate::meta;
 use crate::registry::Registry;
@@ -23,21 +22,22 @@ pub(crate) const PLURAL: &str = "customresourcedefinitions";
 /// Holds a definition until its objects are gone.
 pub(crate) const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
-/// A new definition is held until its objects are gone.
-pub(crate) fn on_create(definition: &mut Value) {
+/// A definition whose deletion begins is held until its objects are gone, and says that they will go.
+pub(crate) fn on_deletion(definition: &mut Value) {
     let mut finalizers = meta::finalizers(definition);
     if !finalizers.iter().any(|f| f == FINALIZER) {
         finalizers.push(FINALIZER.into());
     }
     meta::set_finalizers(definition, finalizers);
-}
-
-/// Whoever writes a definition may not drop that hold.
-pub(crate) fn on_update(_api: &Api, new: &mut Value, old: &Value) {
-    let held = meta::finalizers(old).iter().any(|f| f == FINALIZER);
-    if held && !meta::is_deleting(old) {
-        on_create(new);
-    }
+    let message =
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    set_condition(
+        definition,
+        "Terminating",
+        true,
+        "InstanceDeletionPending",
+        message,
+    );
 }
 
 /// Serves what a definition defines, or no longer.

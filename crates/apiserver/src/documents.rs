@@ -85,8 +85,16 @@ impl Documents {
             })
         });
         match made.await.map_err(Error::internal)? {
+            Answer::NotFound if parts.uri.path().starts_with("/openapi/v3/") => {
+                Ok(silent(StatusCode::NOT_FOUND))
+            }
             Answer::NotFound => Err(missing(parts.uri.path())),
-            Answer::NotAcceptable => Err(Error::NotAcceptable("application/json".into())),
+            Answer::NotAcceptable if parts.uri.path().starts_with("/openapi") => {
+                Ok(silent(StatusCode::NOT_ACCEPTABLE))
+            }
+            Answer::NotAcceptable => Err(Error::NotAcceptable(
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf".into(),
+            )),
             Answer::NotModified(etag) => Ok(not_modified(&etag)),
             Answer::Document(document) if yaml => in_yaml(&document),
             Answer::Document(document) => Ok(answer(document, parts.uri.path())),
@@ -257,6 +265,13 @@ fn answer(document: Document, path: &str) -> Response<Body> {
         let headers = response.headers_mut();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    response
+}
+
+/// What a handler of OpenAPI says that has nothing: a number.
+fn silent(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(respond::full(Vec::new()));
+    *response.status_mut() = code;
     response
 }
 

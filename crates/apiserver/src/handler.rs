@@ -172,9 +172,6 @@ async fn decide(
         Target::Path => return paths::serve(api, &identity, &parts, &query).await,
         Target::Resource(request) => request,
     };
-    if identity.user == cedge_pki::identity::ANONYMOUS {
-        return Err(Error::Unauthorized);
-    }
     let fields = query.get("fieldSelector").unwrap_or_default();
     authz::check(api, &identity, &Attributes::of(&request), fields)?;
     if enters_pod(&request) {
@@ -241,9 +238,6 @@ async fn behind(
     route: &extension::Route,
     asked: Asked,
 ) -> Result<Response<Body>> {
-    if identity.user == cedge_pki::identity::ANONYMOUS {
-        return Err(Error::Unauthorized);
-    }
     api.authorizer.check(identity, &asked.attributes())?;
     let streams = matches!(&asked.target, Target::Resource(r) if r.verb == Verb::Watch);
     let _permit = match asked.parts.extensions.get::<authn::InProcess>() {
@@ -315,8 +309,12 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     if resource.namespaced && !in_namespace && !(across && request.subresource.is_empty()) {
         return Err(unknown(&request.group));
     }
-    if request.subresource.is_empty() && request.verb == Verb::Create && !request.name.is_empty() {
+    let at_name = request.subresource.is_empty() && !request.name.is_empty();
+    if at_name && request.verb == Verb::Create && !resource.is_custom() {
         return not_this_verb();
+    }
+    if at_name && request.verb == Verb::Get && !resource.is_stored() && resource.is_review() {
+        return Err(unknown(&request.group));
     }
     if resource.namespaced && !in_namespace && request.verb == Verb::DeleteCollection {
         return not_this_verb();
@@ -324,9 +322,16 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     if request.name.is_empty() && matches!(request.verb, Verb::Update | Verb::Patch) {
         return not_this_verb();
     }
+    if !request.rest.is_empty() && request.subresource != "proxy" {
+        return Err(unknown(&request.group));
+    }
     match resource.serves(&request.subresource, request.verb.as_str()) {
         Served::Yes => Ok(resource),
         Served::NotThisVerb => not_this_verb(),
+        // Whatever stands below the name of such an object is the object, which has no such part.
+        Served::Unknown if resource.is_custom() => {
+            Err(Error::NotFound(resource.about(&request.name)))
+        }
         Served::Unknown => Err(unknown(&request.group)),
     }
 }

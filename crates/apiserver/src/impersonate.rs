@@ -39,9 +39,10 @@ pub(crate) fn become_who_is_asked(
         if groups.is_empty() && uid.is_none() && extra.is_empty() {
             return Ok(caller);
         }
-        return Err(Error::BadRequest(
-            "requested impersonation of groups, uid or extra without impersonating a user".into(),
-        ));
+        let wanted = in_go(&groups, uid.as_deref(), &extra);
+        return Err(Error::BadRequest(format!(
+            "requested {wanted} without impersonating a user name"
+        )));
     }
     let may = |group, resource, subresource, namespace, name: &str| {
         let attributes = Attributes {
@@ -74,6 +75,31 @@ pub(crate) fn become_who_is_asked(
         }
     }
     Ok(impersonated(user, groups, uid, extra))
+}
+
+/// Who is wanted, as Go shows its struct: a message says so.
+fn in_go(
+    groups: &[String],
+    uid: Option<&str>,
+    extra: &std::collections::BTreeMap<String, Vec<String>>,
+) -> String {
+    let list = |values: &[String]| {
+        let quoted: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+        format!("[]string{{{}}}", quoted.join(", "))
+    };
+    let groups = match groups {
+        [] => "[]string(nil)".to_owned(),
+        groups => list(groups),
+    };
+    let extra = if extra.is_empty() {
+        "map[string][]string(nil)".to_owned()
+    } else {
+        let pairs = extra.iter();
+        let pairs: Vec<String> = pairs.map(|(k, v)| format!("{k:?}:{}", list(v))).collect();
+        format!("map[string][]string{{{}}}", pairs.join(", "))
+    };
+    let uid = uid.unwrap_or_default();
+    format!("&user.DefaultInfo{{Name:\"\", UID:{uid:?}, Groups:{groups}, Extra:{extra}}}")
 }
 
 fn impersonated(

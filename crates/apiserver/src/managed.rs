@@ -104,6 +104,57 @@ fn track_as(
     track_update(&args, new);
 }
 
+/// Notes what the server itself writes, under the name of one of its parts.
+pub(crate) fn note(
+    resource: &Resource,
+    manager: &str,
+    subresource: &str,
+    live: Option<&Value>,
+    new: &mut Value,
+) {
+    let speaks = resource.speaks("");
+    let api_version = speaks.api_version();
+    let args = UpdateArgs {
+        versions: &KindVersions { resource, speaks },
+        api_version: &api_version,
+        live,
+        manager,
+        subresource,
+        now: &cedge_tasks::clock::now_rfc3339(),
+        reset_fields: resource.reset_fields(subresource),
+    };
+    track_update(&args, new);
+}
+
+/// The same for a part that applies a status; nothing if that cannot be.
+pub(crate) fn note_applied(
+    resource: &Resource,
+    manager: &str,
+    live: &Value,
+    status: &Value,
+) -> Option<Value> {
+    let speaks = resource.speaks("");
+    let api_version = speaks.api_version();
+    let applied = serde_json::json!({
+        "apiVersion": api_version, "kind": live["kind"], "metadata": {"name": live["metadata"]["name"]},
+        "status": status,
+    });
+    let args = ApplyArgs {
+        versions: &KindVersions { resource, speaks },
+        api_version: &api_version,
+        live: Some(live),
+        applied: &applied,
+        manager,
+        force: true,
+        subresource: "status",
+        now: &cedge_tasks::clock::now_rfc3339(),
+        reset_fields: resource.reset_fields("status"),
+    };
+    apply(&args)
+        .inspect_err(|error| tracing::warn!(%error, manager, "a status could not be applied"))
+        .ok()
+}
+
 /// Merges what a manager applies into what is live.
 pub(crate) fn merge(
     call: &Call,

@@ -245,6 +245,10 @@ pub(crate) fn patch_type(headers: &HeaderMap, strategic: bool) -> Result<PatchTy
         "application/merge-patch+json" => Ok(PatchType::Merge),
         "application/strategic-merge-patch+json" if strategic => Ok(PatchType::Strategic),
         "application/apply-patch+yaml" => Ok(PatchType::Apply),
+        _ if !strategic => Err(Error::UnsupportedMediaType(
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                .into(),
+        )),
         _ => Err(Error::Plain {
             code: 415,
             reason: "UnsupportedMediaType",

@@ -21,6 +21,24 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What anybody may ask.
 const OPEN: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
 
+/// What is answered whatever the method.
+const ANY_METHOD: [&str; 5] = ["/healthz", "/livez", "/readyz", "/apis", "/openapi/v2"];
+
+/// Whether something may be behind a path.
+fn is_known(path: &str) -> bool {
+    let known = [
+        "/version",
+        "/metrics",
+        "/api",
+        "/apis",
+        "/openapi",
+        "/openid",
+        "/.well-known",
+    ];
+    let mut known = known.iter();
+    path.is_empty() || known.any(|k| path == *k || path.starts_with(&format!("{k}/")))
+}
+
 pub(crate) async fn serve(
     api: &Arc<Api>,
     identity: &Identity,
@@ -29,17 +47,18 @@ pub(crate) async fn serve(
 ) -> Result<Response<Body>> {
     let path = parts.uri.path();
     let trimmed = path.trim_end_matches('/');
-    let anonymous = identity.user == cedge_pki::identity::ANONYMOUS;
     if !OPEN.contains(&trimmed) {
-        if anonymous {
-            return Err(Error::Unauthorized);
-        }
         let verb = parts.method.as_str().to_lowercase();
         api.authorizer
             .check(identity, &Attributes::path(&verb, path))?;
     }
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Err(Error::MethodNotAllowed(About::default(), String::new()));
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if !reads && !ANY_METHOD.contains(&trimmed) {
+        return Err(if is_known(trimmed) {
+            Error::MethodNotAllowed(About::default(), String::new())
+        } else {
+            Error::NoSuchPath
+        });
     }
     let encoding = if wants_pretty(&parts.headers, query) {
         Encoding::Pretty

@@ -91,6 +91,11 @@ impl Resource {
         api_version(&self.group, &self.version)
     }
 
+    /// Whether it is only asked, and has no objects that could be named.
+    pub(crate) fn is_review(&self) -> bool {
+        self.plural.ends_with("reviews")
+    }
+
     /// Whether objects are kept; reviews and bindings are only answered.
     pub(crate) fn is_stored(&self) -> bool {
         match &self.definition {
@@ -356,7 +361,9 @@ impl Resource {
         match subresource {
             "" | "scale" if has_status => &["status"],
             "status" if self.is_custom() || self.status_keeps_metadata() => &["spec", "metadata"],
+            "status" if self.is("apps", "deployments") => &["spec", "metadata.labels"],
             "status" => &["spec"],
+            "finalize" => &["status"],
             _ => &[],
         }
     }
@@ -367,6 +374,7 @@ impl Resource {
             self.group.as_str(),
             "storage.k8s.io"
                 | "admissionregistration.k8s.io"
+                | "apiregistration.k8s.io"
                 | "flowcontrol.apiserver.k8s.io"
                 | "resource.k8s.io"
         )

@@ -52,6 +52,9 @@ pub enum Error {
     /// 409 for a name that is taken.
     #[error("{} already exists", quoted(.0))]
     AlreadyExists(About),
+    /// The same for a name whose object is being deleted.
+    #[error("object is being deleted: {} already exists", quoted(.0))]
+    AlreadyExistsDeleting(About),
     /// 409 for a write on something that has changed or refuses.
     #[error("{}", conflict(.0, .1))]
     Conflict(About, String),
@@ -172,9 +175,10 @@ impl Error {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(..) | Self::Terminating(..) => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::NoSuchPath | Self::NoSuchResource => StatusCode::NOT_FOUND,
-            Self::AlreadyExists(_) | Self::Conflict(..) | Self::ApplyConflict(..) => {
-                StatusCode::CONFLICT
-            }
+            Self::AlreadyExists(_)
+            | Self::AlreadyExistsDeleting(_)
+            | Self::Conflict(..)
+            | Self::ApplyConflict(..) => StatusCode::CONFLICT,
             Self::Invalid(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -204,7 +208,7 @@ impl Error {
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden(..) | Self::Terminating(..) => "Forbidden",
             Self::NotFound(_) | Self::NoSuchPath | Self::NoSuchResource => "NotFound",
-            Self::AlreadyExists(_) => "AlreadyExists",
+            Self::AlreadyExists(_) | Self::AlreadyExistsDeleting(_) => "AlreadyExists",
             Self::Conflict(..) | Self::ApplyConflict(..) => "Conflict",
             Self::Invalid(..) => "Invalid",
             Self::MethodNotAllowed(..) => "MethodNotAllowed",
@@ -263,6 +267,7 @@ impl Error {
     fn is_bare(&self) -> bool {
         match self {
             Self::NoSuchPath | Self::NoSuchResource | Self::MethodNotAllowed(..) => true,
+            Self::Forbidden(about, _) => about.resource.is_empty(),
             Self::Plain { code, .. } => matches!(code, 406 | 415 | 422),
             _ => false,
         }
@@ -297,6 +302,7 @@ impl Error {
             | Self::Terminating(about, _)
             | Self::NotFound(about)
             | Self::AlreadyExists(about)
+            | Self::AlreadyExistsDeleting(about)
             | Self::Conflict(about, _)
             | Self::Invalid(about, _)
             | Self::MethodNotAllowed(about, _) => Some(about),

@@ -9,11 +9,17 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, WriteFailure};
 use crate::cache::{KindCache, Object, Seen, Watcher};
+use crate::managed;
 use crate::meta;
 use crate::selector::Filter;
 use crate::status::{Error, Result};
 
 pub(crate) const FLOW: &str = "flowcontrol.apiserver.k8s.io";
+/// The names under which Kubernetes' server writes its own objects: most of them, how requests share it, and what
+/// becomes of that.
+pub(crate) const SERVER: &str = "kube-apiserver";
+pub(crate) const PRODUCER: &str = "api-priority-and-fairness-config-producer-v1";
+pub(crate) const CONSUMER: &str = "api-priority-and-fairness-config-consumer-v1";
 const SCHEMAS: &str = "flowschemas";
 const LEVELS: &str = "prioritylevelconfigurations";
 pub(crate) const REGISTRATION: &str = "apiregistration.k8s.io";
@@ -149,9 +155,13 @@ async fn schemas(api: &Api) -> Result<()> {
             .text("name")
             .to_owned();
         let found = levels.get(&level).is_some();
-        if set(&mut schema, dangling(&level, found)) {
-            write(api, FLOW, SCHEMAS, &schema, &object).await?;
+        if !set(&mut schema, dangling(&level, found)) {
+            continue;
         }
+        let resource = api.registry.built_in(FLOW, "v1", SCHEMAS);
+        let status = schema.field("status");
+        let applied = managed::note_applied(&resource, CONSUMER, &object.value()?, status);
+        write(api, FLOW, SCHEMAS, &applied.unwrap_or(schema), &object).await?;
     }
     Ok(())
 }
@@ -262,7 +272,12 @@ pub(crate) async fn write(
     before: &Object,
 ) -> Result<()> {
     let resource = api.registry.built_in(group, "v1", plural);
-    match api.replace(&resource, object, before.revision()).await {
+    let mut object = object.clone();
+    if group != FLOW {
+        let live = before.value()?;
+        managed::note(&resource, SERVER, "status", Some(&live), &mut object);
+    }
+    match api.replace(&resource, &object, before.revision()).await {
         Ok(_) | Err(WriteFailure::Conflict) => Ok(()),
         Err(WriteFailure::Other(error)) => Err(error),
     }

@@ -250,6 +250,16 @@ pub fn quote(text: &str) -> String {
     out
 }
 
+/// A value as messages show it where Kubernetes dumps a struct that has no names on the wire: every field that it
+/// has, by its name in Go, with null for what is not set. `fields` are the names in Go and on the wire.
+pub(crate) fn dumped(value: &Value, fields: &[(&str, &str)]) -> Value {
+    let of = |(go, wire): &(&str, &str)| {
+        let value = value.get(wire).cloned().unwrap_or_default();
+        ((*go).to_owned(), value)
+    };
+    Value::Object(fields.iter().map(of).collect())
+}
+
 /// A value as Go's `encoding/json` writes it: like ours, with `<`, `>` and `&` escaped.
 fn go_json(value: &Value) -> String {
     let text = value.to_string();

@@ -12,6 +12,8 @@ mod job;
 mod pod;
 mod service;
 
+pub(crate) use pod::quality_of_service;
+
 /// Makes an object ready to be stored for the first time.
 ///
 /// `now` is the time of the request in RFC 3339 (seconds), for kinds that stamp their first status.

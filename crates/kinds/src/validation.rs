@@ -23,6 +23,7 @@ mod rbac;
 mod resources;
 pub mod selector;
 mod service;
+mod statuses;
 mod workloads;
 
 use metadata::{NameRule, path_segment_name};
@@ -47,26 +48,45 @@ pub fn validate(
             convert(kind, storage, &mut stored);
             stored
         };
-        return validate(storage, subresource, &stored(new), old.map(stored).as_ref());
+        let (new, old) = (stored(new), old.map(stored));
+        let mut found = validate(storage, subresource, &new, old.as_ref());
+        if kind.is("events.k8s.io", "Event")
+            && let Some(old) = &old
+        {
+            let mut errors = Errors::new();
+            statuses::event_update(&new, old, &mut errors);
+            found.append(&mut errors.0);
+        }
+        return found;
     }
     let mut errors = Errors::new();
     common(kind, new, old, &mut errors);
     match (subresource, old) {
-        (None | Some("resize" | "ephemeralcontainers"), _) => rules(kind, new, old, &mut errors),
-        (Some("status"), Some(old)) if kind.is("", "Pod") => {
-            pod::validate_status_update(new, old, &mut errors);
-        }
+        (None, _) => rules(kind, new, old, &mut errors),
+        (Some("ephemeralcontainers"), Some(old)) => pod::validate_ephemeral(new, old, &mut errors),
+        (Some("resize"), Some(old)) => pod::validate_resize(new, old, &mut errors),
+        (Some("status"), Some(old)) => statuses::validate(kind, new, old, &mut errors),
         _ => {}
     }
+    if errors.is_empty() && old.is_none() && ignores_metadata(kind) {
+        let meta = new.field("metadata");
+        let path = Path::root("metadata");
+        metadata::validate(meta, kind.namespaced, path_segment_name, &path, &mut errors);
+    }
     errors.0
+}
+
+/// Kinds whose own rules never look at the metadata of a new object: what every object must have is told
+/// only when they find nothing.
+fn ignores_metadata(kind: &Kind) -> bool {
+    kind.is("", "Event") || kind.is("policy", "PodDisruptionBudget")
 }
 
 /// Rules of `metadata`.
 fn common(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("metadata");
     let meta = new.field("metadata");
-    // Some kinds never look at it.
-    if (kind.is("", "Event") || kind.is("policy", "PodDisruptionBudget")) && old.is_none() {
+    if ignores_metadata(kind) && old.is_none() {
         return;
     }
     let Some(old) = old else {
@@ -126,6 +146,11 @@ fn core_rules(name: &str, new: &Value, old: Option<&Value>, errors: &mut Errors)
 
 fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     match (kind.group, kind.kind) {
+        ("apiregistration.k8s.io", "APIService") => others::api_service(new, errors),
+        ("flowcontrol.apiserver.k8s.io", name) => others::flow(name, new, errors),
+        ("storage.k8s.io", "VolumeAttachment") if old.is_none() => {
+            others::volume_attachment(new, errors);
+        }
         ("scheduling.k8s.io", "PriorityClass") => others::priority_class(new, old, errors),
         ("node.k8s.io", "RuntimeClass") => others::runtime_class(new, old, errors),
         ("coordination.k8s.io", "Lease") => others::lease(new, errors),
@@ -149,7 +174,8 @@ fn name_rule(kind: &Kind) -> NameRule {
     match (kind.group, kind.kind) {
         ("", "Namespace") => metadata::label_name,
         ("", "Service") | ("apps", "StatefulSet") => metadata::label_name,
-        ("rbac.authorization.k8s.io", _) => path_segment_name,
+        // The name of an APIService is told by its own rule.
+        ("rbac.authorization.k8s.io", _) | ("apiregistration.k8s.io", _) => path_segment_name,
         _ => metadata::subdomain_name,
     }
 }

@@ -169,12 +169,15 @@ impl KindCache {
             .objects
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(in_scope);
-        for object in objects.by_ref().filter(|o| filter.matches(&o.0)) {
+        for object in objects.by_ref() {
+            // Whether what follows is wanted is not looked at: the next page may be empty.
             if limit > 0 && listed.objects.len() == limit {
                 listed.more = true;
                 break;
             }
-            listed.objects.push(object.0.clone());
+            if filter.matches(&object.0) {
+                listed.objects.push(object.0.clone());
+            }
         }
         if listed.more && filter.is_everything() {
             listed.remaining = Some(1 + objects.count() as u64);

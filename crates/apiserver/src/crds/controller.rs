@@ -77,6 +77,9 @@ async fn reconcile(api: &Arc<Api>, object: &Object) -> Result<bool> {
         let compile = || api.registry.compiled.kind(&definition).is_ok();
         api.aside.think(compile).await;
     }
+    let definitions = api.registry.built_in(GROUP, "v1", PLURAL);
+    let (server, live) = (crate::statuses::SERVER, object.value()?);
+    crate::managed::note(&definitions, server, "status", Some(&live), &mut definition);
     store(api, object, &definition).await
 }
 

@@ -23,24 +23,18 @@ pub(super) async fn bind(api: &Api, call: &Call, body: &Bytes) -> Result<Respons
         ));
     }
     let (kind, node) = (&binding["target"]["kind"], &binding["target"]["name"]);
-    let invalid = |reason: &str, field: &str, message: &str| {
-        Error::invalid_field(
-            About::new("", "Binding", &name),
-            reason,
-            field,
-            message.into(),
-        )
+    // Whoever looks at it takes what is wrong for a fault of the server.
+    let invalid = |field: &str, message: &str| Error::Plain {
+        code: 500,
+        reason: "",
+        message: format!("{field}: {message}"),
     };
     if !matches!(kind.as_str(), None | Some("" | "Node")) {
         let message = format!("Unsupported value: {kind}: supported values: \"Node\", \"<empty>\"");
-        return Err(invalid("FieldValueNotSupported", "target.kind", &message));
+        return Err(invalid("target.kind", &message));
     }
     let Some(node) = node.as_str().filter(|n| !n.is_empty()) else {
-        return Err(invalid(
-            "FieldValueRequired",
-            "target.name",
-            "Required value",
-        ));
+        return Err(invalid("target.name", "Required value"));
     };
     let pods = api.registry.built_in("", "v1", "pods");
     let path = pods.path(&call.request.namespace, &name);
@@ -83,9 +77,14 @@ fn assign(call: &Call, pod: &mut Value, node: &str, binding: &Value) -> Result<(
     let conflict = |why: String| Err(Error::Conflict(About::new("", "pods/binding", &name), why));
     let uid = meta::uid(binding);
     if !uid.is_empty() && uid != meta::uid(pod) {
-        return conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            meta::uid(pod)
+        let key = format!("/registry/pods/{}/{name}", meta::namespace(pod));
+        return Err(Error::Conflict(
+            About::new("", "pods", &name),
+            format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                meta::uid(pod)
+            ),
         ));
     }
     if meta::is_deleting(pod) {
@@ -105,9 +104,6 @@ fn assign(call: &Call, pod: &mut Value, node: &str, binding: &Value) -> Result<(
         return conflict(format!("pod {name} has non-empty .spec.schedulingGates"));
     }
     meta::fields(pod, "spec").insert("nodeName".into(), json!(node));
-    if let Some(generation) = pod["metadata"]["generation"].as_i64() {
-        meta::set(pod, "generation", generation + 1);
-    }
     for (key, value) in binding["metadata"]["annotations"]
         .as_object()
         .into_iter()

@@ -19,7 +19,7 @@ use crate::respond::{self, Body, BoxError};
 use crate::status::{About, Error, Result};
 
 /// Parameters of a log request that go to the node as they are.
-const LOG_PARAMETERS: [&str; 8] = [
+const LOG_PARAMETERS: [&str; 7] = [
     "follow",
     "previous",
     "sinceSeconds",
@@ -27,7 +27,6 @@ const LOG_PARAMETERS: [&str; 8] = [
     "timestamps",
     "tailLines",
     "limitBytes",
-    "stream",
 ];
 
 /// Asks the pod's node. A GET that is upgraded becomes a stream in both directions.
@@ -56,9 +55,13 @@ pub(crate) async fn connect(
     }
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
     if node.is_empty() {
-        return without_node(subresource, name, &pod);
+        return without_node(subresource, name);
     }
     let target = target(&call, &container)?;
+    if api.read("", "nodes", node).await?.is_none() {
+        // The node is looked for in the name of the pod.
+        return Err(Error::NotFound(call.resource.about(node)));
+    }
     let mut sender = open(api, node).await?;
     if subresource == "log" {
         return log(&mut sender, node, &target).await;
@@ -107,13 +110,14 @@ pub(crate) async fn fetch(api: &Arc<Api>, node: &str, path: &str, max: usize) ->
 }
 
 /// What there is to say of a pod that no node has.
-fn without_node(subresource: &str, name: &str, pod: &Value) -> Result<Response<Body>> {
+fn without_node(subresource: &str, name: &str) -> Result<Response<Body>> {
     if subresource == "log" {
-        return Ok(respond::bytes(StatusCode::OK, "text/plain", Bytes::new()));
+        let mut nothing = Response::new(respond::full(Bytes::new()));
+        *nothing.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(nothing);
     }
-    let phase = pod["status"]["phase"].as_str().unwrap_or_default();
     Err(Error::BadRequest(format!(
-        "pod {name} does not have a host assigned (phase {phase})"
+        "pod {name} does not have a host assigned"
     )))
 }
 
@@ -211,6 +215,13 @@ fn log_query(call: &Call) -> Result<String> {
             message,
         ))
     };
+    if let Some(time) = query.get("sinceTime").filter(|t| !t.is_empty())
+        && time.parse::<jiff::Timestamp>().is_err()
+    {
+        return Err(Error::BadRequest(format!(
+            "parsing time {time:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {time:?} as \"2006\""
+        )));
+    }
     for (field, least) in [("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)] {
         if let Some(text) = query.get(field).filter(|t| !t.is_empty()) {
             match text.parse::<i64>() {
@@ -233,10 +244,25 @@ fn log_query(call: &Call) -> Result<String> {
         }
     }
     if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
-        return invalid(
-            "sinceSeconds",
-            "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified".into(),
-        );
+        let about = About::new("", "PodLogOptions", &call.request.name);
+        let why = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified";
+        return Err(Error::invalid_field(
+            about,
+            "FieldValueForbidden",
+            "[]",
+            why.into(),
+        ));
+    }
+    // Kubernetes has it behind a gate that is closed.
+    if query.get("stream").is_some_and(|s| !s.is_empty()) {
+        let about = About::new("", "PodLogOptions", &call.request.name);
+        let why = "Forbidden: may not be specified";
+        return Err(Error::invalid_field(
+            about,
+            "FieldValueForbidden",
+            "stream",
+            why.into(),
+        ));
     }
     Ok(query_of(&pairs(query, &LOG_PARAMETERS)))
 }

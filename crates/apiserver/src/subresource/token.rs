@@ -21,8 +21,11 @@ const EXTENDED: SignedDuration = SignedDuration::from_hours(365 * 24);
 pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Body>> {
     let options = call.write_options("CreateOptions")?;
     let mut request = call.object(body, &options)?;
+    same_account(call, &request)?;
     let mut asked = request.clone();
     meta::of(&mut asked);
+    let lasts = meta::fields(&mut asked, "spec").entry("expirationSeconds");
+    lasts.or_insert_with(|| json!(SECONDS_DEFAULT));
     crate::admission::of_answered(api, call, &mut request, options.dry_run).await?;
     let account = api.read("", "serviceaccounts", &call.path()).await?;
     let account =
@@ -59,8 +62,12 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
     let expires = call.now.checked_add(lifetime).unwrap_or(call.now);
     meta::fields(&mut request, "spec").insert("expirationSeconds".into(), json!(seconds));
     request["spec"]["audiences"] = json!(audiences);
+    if request["spec"].get("boundObjectRef").is_none() {
+        request["spec"]["boundObjectRef"] = Value::Null;
+    }
     request["metadata"] = json!({
         "name": call.request.name, "namespace": call.request.namespace, "creationTimestamp": call.stamp(),
+        "uid": crate::verbs::create::new_uid(),
     });
     crate::managed::track_answered(call, &options, &mut asked);
     if let Some(managers) = asked["metadata"].get("managedFields") {
@@ -71,6 +78,27 @@ pub(super) async fn issue(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
         StatusCode::CREATED,
         call.accepted.encoding,
         &request,
+    ))
+}
+
+/// A request that names an account names that of the path.
+fn same_account(call: &Call, request: &Value) -> Result<()> {
+    if !matches!(meta::namespace(request), given if given.is_empty() || given == call.request.namespace)
+    {
+        return Err(Error::BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+                .into(),
+        ));
+    }
+    let (name, account) = (meta::name(request), &call.request.name);
+    if name.is_empty() || name == account {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        About::new("authentication.k8s.io", "TokenRequest", account),
+        "FieldValueInvalid",
+        "metadata.name",
+        format!("Invalid value: {name:?}: must match the service account name if specified"),
     ))
 }
 

@@ -14,6 +14,7 @@ use crate::api::{Api, WriteFailure};
 use crate::call::Call;
 use crate::meta;
 use crate::query::WriteOptions;
+use crate::resource::Resource;
 use crate::respond::{self, Body};
 use crate::status::{Cause, Error, Result};
 
@@ -54,6 +55,7 @@ pub(crate) async fn create_object(
             generate_name(&mut object);
         }
         let name = meta::name(&object).to_owned();
+        let path = resource.path(meta::namespace(&object), &name);
         let new = Changed {
             object,
             managed,
@@ -62,13 +64,28 @@ pub(crate) async fn create_object(
         match attempt_create(api, call, options, new, generated).await {
             Err(WriteFailure::Conflict) if generated && attempt < GENERATE_ATTEMPTS => {}
             Err(WriteFailure::Conflict) => {
-                return Err(Error::AlreadyExists(resource.about(&name)));
+                return Err(exists(api, resource, &path, &name).await?);
             }
             Err(WriteFailure::Other(error)) => return Err(error),
             Ok(created) => return Ok(created),
         }
     }
     Err(Error::internal("no name could be generated"))
+}
+
+/// Says that a name is taken, and if so, that it will be free.
+async fn exists(api: &Api, resource: &Resource, path: &str, name: &str) -> Result<Error> {
+    let about = resource.about(name);
+    let present = api.get(&resource.cache, path).await?;
+    let going = match present {
+        Some(present) => meta::is_deleting(&present.value()?),
+        None => false,
+    };
+    Ok(if going {
+        Error::AlreadyExistsDeleting(about)
+    } else {
+        Error::AlreadyExists(about)
+    })
 }
 
 async fn attempt_create(
@@ -110,7 +127,10 @@ async fn attempt_create(
     Box::pin(mutate(&deed, &mut object, new_name)).await?;
     resource.prepare_create(&mut object, &call.stamp());
     let mut causes = resource.judge(api, "", &object, None).await;
-    if meta::name(&object).is_empty() && !causes.iter().any(|c| c.field == "metadata.name") {
+    // Two kinds look at their metadata only when nothing else is wrong.
+    let told = causes.iter().any(|c| c.field == "metadata.name")
+        || matches!(resource.plural.as_str(), "events" | "poddisruptionbudgets");
+    if meta::name(&object).is_empty() && !told {
         causes.insert(0, nameless());
     }
     if !causes.is_empty() {

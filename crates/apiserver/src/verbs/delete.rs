@@ -131,6 +131,14 @@ async fn attempt(
     admission::on_removal(api, call, &shown, options).await?;
     let mut new = old.clone();
     let step = mark(resource, &mut new, options, call.now);
+    let mut present = current.revision();
+    if step == Step::Remove && resource.is("", "pods") && at_once(&mut new, call.now) {
+        // Whoever watches pods sees that one goes before it is gone.
+        if !options.dry_run {
+            meta::remove(&mut new, "resourceVersion");
+            present = api.replace(resource, &new, present).await?;
+        }
+    }
     let revision = match step {
         Step::Nothing => current.revision(),
         _ if options.dry_run => current.revision(),
@@ -138,15 +146,11 @@ async fn attempt(
             meta::remove(&mut new, "resourceVersion");
             api.replace(resource, &new, current.revision()).await?
         }
-        Step::Remove => api.remove(resource, &new, current.revision()).await?,
+        Step::Remove => api.remove(resource, &new, present).await?,
     };
     let gone = step == Step::Remove;
     if gone && !options.dry_run {
         admission::deleted(api, resource, &new);
-    }
-    if gone && resource.is("", "pods") && !meta::is_deleting(&new) {
-        // Whoever deletes a pod at once is answered as if it had been marked first.
-        set_deleting(&mut new, call.now, 0);
     }
     api.read_one(resource, &mut new).await?;
     meta::set_revision(&mut new, revision);
@@ -172,7 +176,8 @@ fn mark(resource: &Resource, object: &mut Value, options: &DeleteOptions, now: T
     let was_deleting = meta::is_deleting(object);
     let grace = grace(resource, object, options);
     let left = object["metadata"]["deletionGracePeriodSeconds"].as_i64();
-    if !held && grace == 0 {
+    let definition = resource.is(crate::crds::GROUP, crate::crds::PLURAL);
+    if !held && grace == 0 && (!definition || was_deleting) {
         return Step::Remove;
     }
     if was_deleting {
@@ -181,7 +186,13 @@ fn mark(resource: &Resource, object: &mut Value, options: &DeleteOptions, now: T
             shorten(object, left.unwrap_or(0), grace, now);
         }
     } else {
+        let generation = object["metadata"]["generation"].clone();
         set_deleting(object, now, grace);
+        if definition {
+            crate::crds::on_deletion(object);
+            meta::set(object, "generation", generation);
+            meta::remove(object, "deletionGracePeriodSeconds");
+        }
         if resource.is("", "namespaces") {
             meta::remove(object, "deletionGracePeriodSeconds");
             meta::fields(object, "status").insert("phase".into(), json!("Terminating"));
@@ -192,6 +203,21 @@ fn mark(resource: &Resource, object: &mut Value, options: &DeleteOptions, now: T
     } else {
         Step::Mark
     }
+}
+
+/// Marks a pod that goes now; whether it was not marked so before.
+fn at_once(pod: &mut Value, now: Timestamp) -> bool {
+    if !meta::is_deleting(pod) {
+        set_deleting(pod, now, 0);
+        return true;
+    }
+    let left = pod["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    if left == Some(0) {
+        return false;
+    }
+    meta::set(pod, "deletionTimestamp", stamp(now));
+    meta::set(pod, "deletionGracePeriodSeconds", 0);
+    true
 }
 
 fn set_deleting(object: &mut Value, now: Timestamp, grace: i64) {
@@ -269,6 +295,7 @@ impl DeleteOptions {
                 "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
             )));
         }
+        well_typed(&given)?;
         let text = |value: &Value| {
             value
                 .as_str()
@@ -291,7 +318,12 @@ impl DeleteOptions {
             uid: text(&given["preconditions"]["uid"]),
             revision: text(&given["preconditions"]["resourceVersion"]),
             dry_run,
-            policy: policy(given["propagationPolicy"].as_str())?,
+            policy: match given["propagationPolicy"].as_str() {
+                None => None,
+                // Not left out, but empty.
+                Some("") => return Err(unknown_policy("")),
+                Some(text) => policy(Some(text))?,
+            },
             orphan: given["orphanDependents"].as_bool(),
             shown: shown(&given),
         }
@@ -430,14 +462,60 @@ fn policy(text: Option<&str>) -> Result<Option<Policy>> {
         "Background" => Ok(Some(Policy::Background)),
         "Foreground" => Ok(Some(Policy::Foreground)),
         "Orphan" => Ok(Some(Policy::Orphan)),
-        other => Err(wrong(
-            "propagationPolicy",
-            &format!(
-                "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-            ),
-        )),
+        other => Err(unknown_policy(other)),
     }
 }
+
+fn unknown_policy(text: &str) -> Error {
+    wrong(
+        "propagationPolicy",
+        &format!(
+            "Unsupported value: \"{text}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        ),
+    )
+}
+
+/// Refuses options of other types, in the words of Go.
+fn well_typed(given: &Value) -> Result<()> {
+    let expected: [(&str, fn(&Value) -> bool, &str); 6] = [
+        ("gracePeriodSeconds", Value::is_i64, "int64"),
+        ("preconditions", Value::is_object, "v1.Preconditions"),
+        ("orphanDependents", Value::is_boolean, "bool"),
+        (
+            "propagationPolicy",
+            Value::is_string,
+            "v1.DeletionPropagation",
+        ),
+        ("dryRun", Value::is_array, "[]string"),
+        (UNSAFE, Value::is_boolean, "bool"),
+    ];
+    for (field, fits, name) in expected {
+        let value = &given[field];
+        if value.is_null() || fits(value) {
+            continue;
+        }
+        let found = match value {
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Bool(_) => "bool",
+            Value::Number(_) | Value::Null => "number",
+        };
+        return Err(Error::BadRequest(format!(
+            "json: cannot unmarshal {found} into Go struct field DeleteOptions.{field} of type {name}"
+        )));
+    }
+    for field in ["gracePeriodSeconds", "preconditions", "orphanDependents"] {
+        if given[UNSAFE] == true && !given[field].is_null() {
+            let why = format!("Invalid value: true: cannot be set together with .{field}");
+            return Err(wrong(UNSAFE, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what cannot be read; nothing here cannot.
+const UNSAFE: &str = "ignoreStoreReadErrorWithClusterBreakingPotential";
 
 fn wrong(field: &str, message: &str) -> Error {
     let reason = if message.starts_with("Unsupported") {

@@ -47,7 +47,7 @@ pub(crate) async fn list(api: &Api, call: &Call) -> Result<Response<Body>> {
 
 /// A page in the form that was asked for.
 pub(crate) async fn answer(api: &Api, call: &Call, listed: Listed) -> Result<Response<Body>> {
-    let metadata = metadata(&listed);
+    let metadata = metadata(call, &listed);
     match call.accepted.shape {
         Shape::Whole if call.accepted == Accepted::default() && call.resource.bytes_are_ours() => {
             Ok(as_bytes(&call.resource, listed.objects, &metadata))
@@ -175,31 +175,33 @@ async fn continued(
         ));
     }
     let (at_revision, after) = decode_token(&options.continue_token)?;
+    let after = match filter.namespace.as_str() {
+        "" => after,
+        namespace => format!("{namespace}/{after}"),
+    };
     let kind = &resource.cache;
+    // Whoever takes any state gets all that is left of it.
+    let limit = match options.resource_version.as_str() {
+        "0" => 0,
+        _ => options.limit,
+    };
     let Some(at_revision) = at_revision else {
         api.cache.fresh().await?;
-        return Ok(kind.list(filter, Some(&after), options.limit, api.cache.revision()));
+        return Ok(kind.list(filter, Some(&after), limit, api.cache.revision()));
     };
     api.cache.reach(at_revision).await?;
     if kind.unchanged_since(at_revision) && at_revision >= api.cache.store().compacted().get() {
-        let mut listed = kind.list(filter, Some(&after), options.limit, at_revision);
+        let mut listed = kind.list(filter, Some(&after), limit, at_revision);
         if listed.revision == at_revision {
             return Ok(listed);
         }
         listed.objects.clear();
     }
-    at(
-        api,
-        resource,
-        filter,
-        Some(&after),
-        options.limit,
-        at_revision,
-    )
-    .map_err(|e| match e {
-        Error::Expired(..) => {
-            Error::Expired(CONTINUE_EXPIRED.into(), Some(encode_token(None, &after)))
-        }
+    at(api, resource, filter, Some(&after), limit, at_revision).map_err(|e| match e {
+        Error::Expired(..) => Error::Expired(
+            CONTINUE_EXPIRED.into(),
+            Some(encode_token(None, in_scope(filter, &after))),
+        ),
         other => other,
     })
 }
@@ -252,12 +254,28 @@ fn at(
     }
 }
 
+/// A path as tokens write it: below the namespace, if the list is of one.
+fn in_scope<'a>(filter: &Filter, path: &'a str) -> &'a str {
+    match filter.namespace.as_str() {
+        "" => path,
+        _ => path.split_once('/').map_or(path, |(_, name)| name),
+    }
+}
+
 /// The metadata of a list.
-fn metadata(listed: &Listed) -> Map<String, Value> {
+fn metadata(call: &Call, listed: &Listed) -> Map<String, Value> {
     let mut metadata = Map::new();
+    if call.resource.is_custom() && call.accepted.shape == Shape::Whole {
+        // Lists of these have no type that would leave out what is empty.
+        metadata.insert("continue".into(), json!(""));
+    }
     metadata.insert("resourceVersion".into(), json!(listed.revision.to_string()));
     if let Some(last) = listed.objects.last().filter(|_| listed.more) {
-        let token = encode_token(Some(listed.revision), last.path());
+        let path = match call.request.namespace.as_str() {
+            "" => last.path(),
+            _ => last.path().split_once('/').map_or(last.path(), |(_, n)| n),
+        };
+        let token = encode_token(Some(listed.revision), path);
         metadata.insert("continue".into(), json!(token));
         if let Some(remaining) = listed.remaining {
             metadata.insert("remainingItemCount".into(), json!(remaining));

@@ -167,10 +167,8 @@ impl Patch {
                 ),
             ));
         }
-        if !meta::text(applied, "resourceVersion").is_empty() {
-            return Err(Error::NotFound(call.resource.about(&call.request.name)));
-        }
-        let object = merged(call, options, None, applied)?;
+        let mut object = merged(call, options, None, applied)?;
+        meta::remove(&mut object, "resourceVersion");
         let created = super::create::create_object(
             api,
             call,

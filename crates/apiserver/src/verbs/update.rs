@@ -162,7 +162,7 @@ async fn attempt(
     };
     let mut new = changed.object;
     check_preconditions(call, &new, old, changed.patched)?;
-    keep_what_is_ours(&mut new, old);
+    keep_what_is_ours(&mut new, old, changed.managed);
     // Empty managers are a wish, which the decoder's view of empty fields would hide.
     let managers = new["metadata"].get("managedFields").cloned();
     super::create::drop_duplicate_owners(call, &mut new);
@@ -273,8 +273,8 @@ fn check_preconditions(call: &Call, new: &Value, old: &Value, patched: bool) -> 
     Ok(())
 }
 
-/// What no caller decides.
-fn keep_what_is_ours(new: &mut Value, old: &Value) {
+/// What no caller decides. Of an object whose managers are noted already, none may be left.
+fn keep_what_is_ours(new: &mut Value, old: &Value, managed: bool) {
     for field in [
         "uid",
         "resourceVersion",
@@ -295,7 +295,7 @@ fn keep_what_is_ours(new: &mut Value, old: &Value) {
         }
     }
     meta::remove(new, "selfLink");
-    if !new["metadata"]["managedFields"].is_array() {
+    if !managed && !new["metadata"]["managedFields"].is_array() {
         meta::copy(old, new, "managedFields");
     }
 }

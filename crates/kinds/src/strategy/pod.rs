@@ -128,7 +128,7 @@ fn keep_all_but_spec(new: &mut Value, old: &Value) {
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
-fn quality_of_service(spec: &Value) -> &'static str {
+pub(crate) fn quality_of_service(spec: &Value) -> &'static str {
     let pod_level = spec.field("resources");
     if pod_level.entries("requests").next().is_some()
         || pod_level.entries("limits").next().is_some()

@@ -29,7 +29,11 @@ pub(super) fn job(new: &Value, old: Option<&Value>, errors: &mut Errors) {
     if selector::is_readable(wanted) && !selector::matches(wanted, labels) {
         let template = path.child("template");
         let meta = template.child("metadata");
-        errors.invalid(&meta.child("labels"), labels.clone(), MISMATCH);
+        let shown = match labels {
+            Value::Null => serde_json::json!({}),
+            labels => labels.clone(),
+        };
+        errors.invalid(&meta.child("labels"), shown, MISMATCH);
     }
     if let Some(old) = old {
         job_update(spec, old.field("spec"), &path, errors);

@@ -262,3 +262,94 @@ pub(super) fn fixed_parts(kind: &str, new: &Value, old: &Value, errors: &mut Err
         _ => {}
     }
 }
+
+/// An APIService is called as what it serves.
+pub(super) fn api_service(new: &Value, errors: &mut Errors) {
+    let spec = new.field("spec");
+    let path = Path::root("spec");
+    let (group, version) = (spec.text("group"), spec.text("version"));
+    let wanted = format!("{version}.{group}");
+    let metadata = Path::root("metadata");
+    for field in ["generateName", "name"] {
+        let name = new.field("metadata").text(field);
+        if !name.is_empty() && name != wanted && formats::path_segment(name).is_empty() {
+            let detail = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
+            errors.invalid(&metadata.child(field), name, detail);
+        }
+    }
+    if group.is_empty() && version != "v1" {
+        let detail = "only v1 may have an empty group and it better be legacy kube";
+        errors.required(&path.child("group"), detail);
+    }
+    if !group.is_empty() {
+        errors.invalid_all(&path.child("group"), group, formats::dns_subdomain(group));
+    }
+    let place = path.child("version");
+    errors.invalid_all(&place, version, formats::dns1035_label(version));
+    for (name, max) in [("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)] {
+        let number = spec.int(name).unwrap_or(0);
+        if !(1..=max).contains(&number) {
+            let detail = format!("must be positive and less than {max}");
+            errors.invalid(&path.child(name), number, detail);
+        }
+    }
+    served_by(spec, &path, errors);
+}
+
+fn served_by(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let unsafe_tls = spec.flag("insecureSkipTLSVerify");
+    let place = path.child("insecureSkipTLSVerify");
+    let service = spec.field("service");
+    if service.is_null() {
+        if unsafe_tls {
+            let detail = "local APIServices may not have insecureSkipTLSVerify";
+            errors.invalid(&place, true, detail);
+        }
+        return;
+    }
+    let at = path.child("service");
+    for name in ["namespace", "name"] {
+        if service.text(name).is_empty() {
+            errors.required(&at.child(name), "");
+        }
+    }
+    let port = service.int("port").unwrap_or(0);
+    let wrong = formats::port_number(port);
+    if !wrong.is_empty() {
+        let detail = format!("port is not valid: {}", wrong.join(", "));
+        errors.invalid(&at.child("port"), port, detail);
+    }
+    if unsafe_tls && !spec.text("caBundle").is_empty() {
+        errors.invalid(&place, true, "may not be true if caBundle is present");
+    }
+}
+
+/// What a FlowSchema and a level cannot be without.
+pub(super) fn flow(kind: &str, new: &Value, errors: &mut Errors) {
+    let path = Path::root("spec");
+    if kind == "PriorityLevelConfiguration" && new.at("spec").text("type").is_empty() {
+        errors.required(&path.child("type"), "");
+    }
+    let level = path.child("priorityLevelConfiguration");
+    let named = new.at("spec.priorityLevelConfiguration").text("name");
+    if kind == "FlowSchema" && named.is_empty() {
+        let detail = "must reference a priority level";
+        errors.required(&level.child("name"), detail);
+    }
+}
+
+/// Who attaches which volume to which node.
+pub(super) fn volume_attachment(new: &Value, errors: &mut Errors) {
+    let spec = new.field("spec");
+    let path = Path::root("spec");
+    if spec.text("attacher").is_empty() {
+        errors.required(&path.child("attacher"), "");
+    }
+    let source = spec.field("source");
+    if source.has("inlineVolumeSpec") == source.has("persistentVolumeName") {
+        let detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+        errors.required(&path.child("source"), detail);
+    }
+    let node = spec.text("nodeName");
+    errors.invalid_all(&path.child("nodeName"), node, formats::dns_subdomain(node));
+}

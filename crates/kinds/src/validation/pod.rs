@@ -11,12 +11,14 @@ use crate::read::Read;
 
 mod container;
 mod env;
+mod parts;
 mod placement;
 mod probe;
 mod security;
 mod update;
 mod volume;
 
+pub(super) use parts::{validate_ephemeral, validate_resize};
 pub(super) use placement::{ip, taints, tolerations};
 pub(super) use update::{validate_status_update, validate_update};
 

@@ -2,11 +2,27 @@
 
 use serde_json::Value;
 
-use crate::error::Errors;
+use crate::error::{Errors, dumped};
 use crate::formats;
 use crate::path::Path;
 use crate::read::Read;
 use crate::validation::numbers::one_of_if_given;
+
+/// The fields of a container's security context, as a message shows them.
+const SHOWN: &[(&str, &str)] = &[
+    ("AllowPrivilegeEscalation", "allowPrivilegeEscalation"),
+    ("AppArmorProfile", "appArmorProfile"),
+    ("Capabilities", "capabilities"),
+    ("Privileged", "privileged"),
+    ("ProcMount", "procMount"),
+    ("ReadOnlyRootFilesystem", "readOnlyRootFilesystem"),
+    ("RunAsGroup", "runAsGroup"),
+    ("RunAsNonRoot", "runAsNonRoot"),
+    ("RunAsUser", "runAsUser"),
+    ("SELinuxOptions", "seLinuxOptions"),
+    ("SeccompProfile", "seccompProfile"),
+    ("WindowsOptions", "windowsOptions"),
+];
 
 /// Rules of a pod's security context.
 pub(super) fn validate_pod(context: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -52,7 +68,7 @@ pub(super) fn validate_container(context: &Value, path: &Path<'_>, errors: &mut 
         errors,
     );
     if context.field("allowPrivilegeEscalation").as_bool() == Some(false) {
-        let shown = context.clone();
+        let shown = dumped(context, SHOWN);
         let adds = context.field("capabilities").items("add");
         if context.flag("privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";

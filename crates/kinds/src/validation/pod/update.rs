@@ -1,6 +1,6 @@
 //! What may change in a Pod that is there.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::placement::tolerations;
 use super::validate_metadata_and_spec;
@@ -158,8 +158,26 @@ pub(in crate::validation) fn validate_status_update(new: &Value, old: &Value, er
     }
     let (class, old_class) = (status.field("qosClass"), before.field("qosClass"));
     metadata::immutable(class, old_class, &path.child("qosClass"), errors);
+    let nominated = status.text("nominatedNodeName");
+    let bound = !old.at("spec").text("nodeName").is_empty();
+    if bound && !nominated.is_empty() && nominated != before.text("nominatedNodeName") {
+        let detail = "may not be set on pods that are already bound to a node";
+        errors.forbidden(&path.child("nominatedNodeName"), detail);
+    }
     let place = path.child("podIPs");
-    for (i, ip) in status.items("podIPs").iter().enumerate() {
+    let ips = status.items("podIPs");
+    let wrong = errors.0.len();
+    for (i, ip) in ips.iter().enumerate() {
         super::placement::ip(ip.text("ip"), &place.index(i), errors);
     }
+    if wrong == errors.0.len() && !one_of_a_family(ips) {
+        let shown: Vec<Value> = ips.iter().map(|ip| json!({"IP": ip.text("ip")})).collect();
+        let detail = "may specify no more than one IP for each IP family";
+        errors.invalid(&place, shown, detail);
+    }
+}
+
+fn one_of_a_family(ips: &[Value]) -> bool {
+    let v6 = ips.iter().filter(|ip| ip.text("ip").contains(':')).count();
+    v6 <= 1 && ips.len() - v6 <= 1
 }
