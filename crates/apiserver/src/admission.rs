@@ -12,6 +12,7 @@ mod pod;
 mod policies;
 mod priority;
 mod quota;
+mod resize;
 mod rights;
 mod service;
 mod service_account;
@@ -223,6 +224,12 @@ pub(crate) async fn check(api: &Api, call: &Call, new: &Value, old: Option<&Valu
         .is("certificates.k8s.io", "certificatesigningrequests")
     {
         return certificates::check(api, call, new, old);
+    }
+    if call.resource.is("", "pods")
+        && part == "resize"
+        && let Some(old) = old
+    {
+        resize::check(api, call, new, old).await?;
     }
     limit_range::check(api, call, new, old).await
 }

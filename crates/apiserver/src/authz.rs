@@ -240,6 +240,20 @@ pub(crate) fn check_escalation(
     };
     let before = old.and_then(|old| Object::read(kind, old).ok());
     let policy = api.authorizer.policy();
-    escalation::check(&policy, &user(&call.identity), &wanted, before.as_ref())
-        .map_err(|why| Error::Forbidden(call.resource.about(meta::name(new)), why))
+    let refused = escalation::check(&policy, &user(&call.identity), &wanted, before.as_ref());
+    refused.map_err(|why| {
+        let role = match &wanted {
+            Object::RoleBinding(namespace, _, binding) => {
+                Some((&binding.role_ref, namespace.as_str()))
+            }
+            Object::ClusterRoleBinding(_, binding) => Some((&binding.role_ref, "")),
+            Object::Role(..) | Object::ClusterRole(..) => None,
+        };
+        match role {
+            Some((role, namespace)) if policy.role(role, namespace).is_err() => {
+                Error::NotFound(call.resource.about(&role.name))
+            }
+            _ => Error::Forbidden(call.resource.about(meta::name(new)), why),
+        }
+    })
 }

@@ -112,6 +112,14 @@ impl Call {
                 "the object provided is unrecognized (must be of type {kind}): {e} ({shown})"
             ))
         })?;
+        if self.resource.is_custom() && object["kind"].as_str().is_none_or(str::is_empty) {
+            // No type says what it must be.
+            let (kind, body) = (&speaks.kind, String::from_utf8_lossy(body));
+            return Err(Error::BadRequest(format!(
+                "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{body}' ({})",
+                summary(body.as_bytes())
+            )));
+        }
         check_kind(&mut object, &speaks)?;
         let strict = options.field_validation != FieldValidation::Ignore;
         match self.resource.types(&speaks) {
@@ -215,18 +223,25 @@ pub(crate) fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
         kind.clone_from(&speaks.kind);
         object["kind"] = json!(kind);
     }
+    if (version.as_str(), kind.as_str()) == ("policy/v1beta1", "Eviction") && kind == speaks.kind {
+        // The one request of an older version that is still taken.
+        object["apiVersion"] = json!(expected);
+        return Ok(());
+    }
     if version == expected && kind == speaks.kind {
         return Ok(());
     }
-    let known = cedge_schema::builtin()
-        .of_api_version(&version, &kind)
-        .is_some();
+    if (version.as_str(), kind.as_str()) == ("extensions/v1beta1", "Scale") && kind == speaks.kind {
+        return Err(not_expected(&version, &expected));
+    }
+    let known = (version.as_str(), kind.as_str()) == ("v1", "List")
+        || cedge_schema::builtin()
+            .of_api_version(&version, &kind)
+            .is_some();
     let (group, short) = version.split_once('/').unwrap_or(("", &version));
     let why = match (known, kind == speaks.kind && group == speaks.group) {
         (true, true) => {
-            return Err(Error::BadRequest(format!(
-                "the API version in the data ({version}) does not match the expected API version ({expected})"
-            )));
+            return Err(not_expected(&version, &expected));
         }
         (true, false) => {
             let internal = match speaks.group.split('.').next() {
@@ -246,6 +261,12 @@ pub(crate) fn check_kind(object: &mut Value, speaks: &Speaks) -> Result<()> {
         "{kind} in version \"{short}\" cannot be handled as a {}: {why}",
         speaks.kind
     )))
+}
+
+fn not_expected(version: &str, expected: &str) -> Error {
+    Error::BadRequest(format!(
+        "the API version in the data ({version}) does not match the expected API version ({expected})"
+    ))
 }
 
 /// The beginning of a body that cannot be read, as Kubernetes shows it.

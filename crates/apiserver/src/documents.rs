@@ -226,7 +226,17 @@ fn of_version(definition: &Value, version: &Value) -> CustomResource {
             .filter(|s| s.is_object())
             .cloned(),
         told_only: false,
+        storage: storage_version(definition),
     }
+}
+
+/// The version in which a definition's objects are stored.
+fn storage_version(definition: &Value) -> String {
+    let versions = definition["spec"]["versions"].as_array();
+    let mut versions = versions.into_iter().flatten();
+    let storage = versions.find(|v| v["storage"] == true);
+    let name = storage.and_then(|v| v["name"].as_str());
+    name.unwrap_or_default().to_owned()
 }
 
 /// Whether discovery is asked for as YAML; who takes neither that nor JSON is refused, each path in its own words.

@@ -322,6 +322,13 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     if request.name.is_empty() && matches!(request.verb, Verb::Update | Verb::Patch) {
         return not_this_verb();
     }
+    let named = !matches!(request.verb, Verb::List | Verb::Watch);
+    if let Some(why) = wrong_name(&request.name).filter(|_| named) {
+        let name = &request.name;
+        return Err(Error::BadRequest(format!(
+            "Name parameter invalid: {name:?}: {why}"
+        )));
+    }
     if !request.rest.is_empty() && request.subresource != "proxy" {
         return Err(unknown(&request.group));
     }
@@ -333,6 +340,16 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
             Err(Error::NotFound(resource.about(&request.name)))
         }
         Served::Unknown => Err(unknown(&request.group)),
+    }
+}
+
+/// What a name in a path may never be.
+fn wrong_name(name: &str) -> Option<&'static str> {
+    match name {
+        "." => Some("may not be '.'"),
+        ".." => Some("may not be '..'"),
+        name if name.contains('%') => Some("may not contain '%'"),
+        _ => None,
     }
 }
 

@@ -24,6 +24,21 @@ const OPEN: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
 /// What is answered whatever the method.
 const ANY_METHOD: [&str; 5] = ["/healthz", "/livez", "/readyz", "/apis", "/openapi/v2"];
 
+/// Whether a path ends with a word that announces a resource.
+fn is_prefix_alone(path: &str) -> bool {
+    let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
+    matches!(
+        steps.as_slice(),
+        ["api", _, "watch" | "proxy"] | ["apis", _, _, "watch" | "proxy"]
+    )
+}
+
+/// Whether a path is that of objects, to which some methods are unknown.
+fn is_of_objects(path: &str) -> bool {
+    let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
+    matches!(steps.as_slice(), ["api", _, _, ..] | ["apis", _, _, _, ..])
+}
+
 /// Whether something may be behind a path.
 fn is_known(path: &str) -> bool {
     let known = [
@@ -47,12 +62,22 @@ pub(crate) async fn serve(
 ) -> Result<Response<Body>> {
     let path = parts.uri.path();
     let trimmed = path.trim_end_matches('/');
+    if is_prefix_alone(trimmed) {
+        let why = format!(
+            "Internal Server Error: {path:?}: failed to create RequestInfo: unable to determine kind and namespace \
+             from url, {path}\n"
+        );
+        return Ok(respond::bytes(StatusCode::INTERNAL_SERVER_ERROR, TEXT, why));
+    }
     if !OPEN.contains(&trimmed) {
         let verb = parts.method.as_str().to_lowercase();
         api.authorizer
             .check(identity, &Attributes::path(&verb, path))?;
     }
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if parts.method == Method::HEAD && is_of_objects(trimmed) {
+        return Err(Error::MethodNotAllowed(About::default(), String::new()));
+    }
     if !reads && !ANY_METHOD.contains(&trimmed) {
         return Err(if is_known(trimmed) {
             Error::MethodNotAllowed(About::default(), String::new())

@@ -26,6 +26,12 @@ const META: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.";
 
 /// Reads an object with its envelope.
 pub(crate) fn object(bytes: &[u8]) -> Result<Value> {
+    if !bytes.starts_with(MAGIC) {
+        return Err(Error::BadRequest(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+                .into(),
+        ));
+    }
     read(bytes).map_err(|why| Error::BadRequest(format!("protobuf: {why}")))
 }
 

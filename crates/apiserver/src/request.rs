@@ -69,18 +69,16 @@ impl Target {
     /// Sorts a request. `watch` says whether the query asks for a watch, `selected_name` whether a field selector
     /// names one object: RBAC then judges a list or watch as one of that name.
     pub(crate) fn parse(method: &Method, path: &str, query: &crate::query::Query) -> Self {
-        let parts: Vec<String> = path
-            .trim_matches('/')
-            .split('/')
-            .map(crate::query::percent_decode)
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        // A slash is one, however it is written.
+        let path = crate::query::percent_decode(path);
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
             _ => return Self::Path,
         };
         let (by_path, rest) = match rest {
+            ["watch" | "proxy"] => return Self::Path,
             ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
             rest => (false, rest),
         };

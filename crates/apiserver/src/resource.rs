@@ -120,7 +120,12 @@ impl Resource {
 
     /// For errors that name the kind.
     pub(crate) fn about_kind(&self, name: &str) -> About {
-        About::new(&self.group, &self.kind, name)
+        // Both versions of an Event are one kind inside.
+        let group = match self.group.as_str() {
+            "events.k8s.io" => "",
+            group => group,
+        };
+        About::new(group, &self.kind, name)
     }
 
     /// Whether the resource, or a subresource of it, answers to a verb.

@@ -370,7 +370,8 @@ pub(crate) fn success(about: &About, uid: Option<&str>) -> Value {
 }
 
 fn quoted(about: &About) -> String {
-    format!("{} {:?}", about.qualified(), about.name)
+    let name = cedge_kinds::error::quote(&about.name);
+    format!("{} {name}", about.qualified())
 }
 
 fn conflict(about: &About, why: &str) -> String {

@@ -47,7 +47,8 @@ pub(crate) async fn dispatch(api: &Api, call: &Call, body: &Bytes) -> Result<Res
 /// The parts of a control plane, which here is one program: none to tell of.
 fn components(call: &Call) -> Result<Response<Body>> {
     if call.request.verb != Verb::List {
-        return Err(Error::NotFound(call.resource.about(&call.request.name)));
+        let about = crate::status::About::new("", "componentstatus", &call.request.name);
+        return Err(Error::NotFound(about));
     }
     let list =
         json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": []});

@@ -272,6 +272,9 @@ fn shared_parts(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
 
 /// The versions as Kubernetes' internal form writes them, for messages that show them whole.
 fn shown(form: &Form<'_>) -> Value {
+    if form.versions.is_empty() {
+        return Value::Null;
+    }
     let part = |version: &Value, name: &str| {
         if form.shared(name).is_some() {
             Value::Null

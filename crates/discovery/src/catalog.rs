@@ -38,6 +38,8 @@ pub struct Resource {
     pub custom: Option<Value>,
     /// Whether this is a custom resource.
     pub is_custom: bool,
+    /// The version that a custom resource is stored in; empty for others.
+    pub storage: Text,
 }
 
 /// A part of a resource.
@@ -84,6 +86,8 @@ pub struct CustomResource {
     pub schema: Option<Value>,
     /// Whether objects are only told of: they can be got and listed, not written or watched.
     pub told_only: bool,
+    /// The version that objects are stored in; empty if none are.
+    pub storage: String,
 }
 
 /// Every resource that is served, in the order of discovery.
@@ -207,6 +211,7 @@ impl Resource {
                 .collect(),
             custom: None,
             is_custom: false,
+            storage: "".into(),
         }
     }
 
@@ -262,6 +267,7 @@ impl Resource {
                 .collect(),
             custom: custom.schema,
             is_custom: true,
+            storage: custom.storage.into(),
         }
     }
 

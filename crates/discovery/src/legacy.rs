@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cedge_kinds::Kind;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
@@ -79,14 +78,30 @@ fn entry(resource: &Resource) -> Value {
     }
     let kind = cedge_kinds::of(&resource.group, &resource.version, &resource.kind);
     if let Some(kind) = kind.filter(|kind| kind.is_stored()) {
-        entry["storageVersionHash"] = storage_hash(kind.storage()).into();
+        let storage = kind.storage();
+        let version = OLDER
+            .iter()
+            .find_map(|(kind, version)| (*kind == storage.kind).then_some(*version));
+        let version = version.unwrap_or(storage.version);
+        entry["storageVersionHash"] = storage_hash(storage.group, version, storage.kind).into();
+    } else if !resource.storage.is_empty() {
+        let hash = storage_hash(&resource.group, &resource.storage, &resource.kind);
+        entry["storageVersionHash"] = hash.into();
     }
     entry
 }
 
+/// Kinds that Kubernetes still stores in a version before the one that it serves.
+const OLDER: &[(&str, &str)] = &[
+    ("ClusterTrustBundle", "v1beta1"),
+    ("PodCertificateRequest", "v1beta1"),
+    ("CustomResourceDefinition", "v1beta1"),
+    ("DeviceTaintRule", "v1beta2"),
+];
+
 /// By which clients see that objects are stored in another version than before.
-fn storage_hash(storage: &Kind) -> String {
-    let name = format!("{}/{}/{}", storage.group, storage.version, storage.kind);
+fn storage_hash(group: &str, version: &str, kind: &str) -> String {
+    let name = format!("{group}/{version}/{kind}");
     let hash = digest(&SHA256, name.as_bytes());
     STANDARD.encode(&hash.as_ref()[..8])
 }

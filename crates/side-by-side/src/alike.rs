@@ -26,6 +26,10 @@ static WORDS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
         (r"\b(10|127|192)\.\d+\.\d+\.\d+(:\d+)?\b", "ADDRESS"),
         (r#"^"[0-9A-F]{64,128}"$"#, "ETAG"),
+        // What a document is, in the words of its server.
+        (r"(\?hash=)[0-9A-F]{64,128}\b", "${1}HASH"),
+        // Signed by each server with its own key.
+        (r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", "TOKEN"),
         (r"\b3[0-2]\d{3}\b", "PORT"),
         (r"\b([Mm]ade)-[a-z0-9]{5}\b", "$1-XXXXX"),
         (r"(resource version: )\d+(, current: )\d+", "${1}N${2}N"),
@@ -108,7 +112,10 @@ fn settled_fields(fields: &Map<String, Value>) -> Map<String, Value> {
                 Value::String(GENERATED.replace(text, "XXXXX").into_owned())
             }
             // Their order follows from the second of each write, and from that of a map in Go.
-            ("managedFields" | "causes", Value::Array(items)) => sorted(items),
+            (
+                "managedFields" | "causes" | "resourceRules" | "nonResourceRules",
+                Value::Array(items),
+            ) => sorted(items),
             ("message", Value::String(text)) => match text.split_once(" is invalid: [") {
                 // The causes say the same.
                 Some((what, _)) => Value::String(format!("{} is invalid: [", words(what))),

@@ -90,14 +90,17 @@ impl Real {
             .args(["--bind-address", "127.0.0.1"])
             .arg("--cert-dir")
             .arg(dir.join("certificates"))
-            .args(["--service-account-issuer", "https://kubernetes.default.svc"])
+            .args([
+                "--service-account-issuer",
+                "https://kubernetes.default.svc.cluster.local",
+            ])
             .arg("--service-account-key-file")
             .arg(accounts.join("ca.crt"))
             .arg("--service-account-signing-key-file")
             .arg(accounts.join("ca.key"))
             .arg("--token-auth-file")
             .arg(&tokens)
-            .args(["--authorization-mode", "RBAC"])
+            .args(["--authorization-mode", "Node,RBAC"])
             // As ours, which has no flag for it.
             .arg("--allow-privileged")
             .args(["--service-cluster-ip-range", "10.96.0.0/16"]);

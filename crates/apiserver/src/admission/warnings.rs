@@ -14,7 +14,16 @@ pub(super) fn look(call: &Call, object: &Value, old: Option<&Value>) {
     match (call.resource.group.as_str(), call.resource.plural.as_str()) {
         ("", "secrets") => certificate(call, object),
         ("", "services") => service(call, object),
-        ("", "pods") if old.is_none() => spread(call, &object["spec"], "spec"),
+        ("", "pods") if old.is_none() => {
+            spread(call, &object["spec"], "spec");
+            volumes(call, &object["spec"], "spec");
+        }
+        ("apps", _) | ("", "replicationcontrollers") | ("batch", "jobs") => {
+            let template = &object["spec"]["template"]["spec"];
+            if old.is_none_or(|old| old["spec"]["template"]["spec"] != *template) {
+                volumes(call, template, "spec.template.spec");
+            }
+        }
         _ => {}
     }
 }
@@ -50,6 +59,39 @@ fn service(call: &Call, service: &Value) {
         call.warn(
             "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
         );
+    }
+}
+
+/// Volumes whose drivers Kubernetes has no more.
+fn volumes(call: &Call, spec: &Value, path: &str) {
+    const GONE: [(&str, &str); 9] = [
+        (
+            "photonPersistentDisk",
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
+        (
+            "gitRepo",
+            "deprecated in v1.11, and disabled by default in v1.33+",
+        ),
+        ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+        ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
+        ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+        ("quobyte", "deprecated in v1.22, non-functional in v1.25+"),
+        ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+        ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+        ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+    ];
+    for (i, volume) in spec["volumes"].as_array().into_iter().flatten().enumerate() {
+        for (field, why) in GONE {
+            let shown = if field == "storageos" {
+                "storageOS"
+            } else {
+                field
+            };
+            if !volume[field].is_null() {
+                call.warn(format!("{path}.volumes[{i}].{shown}: {why}"));
+            }
+        }
     }
 }
 

@@ -32,6 +32,8 @@ struct Scan<'t> {
     open: Vec<u8>,
 }
 
+/// How deep Go reads.
+const DEPTH_MAX: usize = 10_000;
 const END: &str = "unexpected end of JSON input";
 
 // === impl Scan ===
@@ -58,6 +60,10 @@ impl Scan<'_> {
                 (Want::Value | Want::FirstItem, b'{' | b'[') => {
                     self.at += 1;
                     self.open.push(byte);
+                    if self.open.len() > DEPTH_MAX {
+                        let sign = char::from(byte);
+                        return Err(format!("invalid character '{sign}' exceeded max depth"));
+                    }
                     if byte == b'{' {
                         Want::FirstKey
                     } else {

@@ -17,6 +17,9 @@ pub(super) fn answer(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Bo
     let options = call.write_options("CreateOptions")?;
     let mut review = call.object(body, &options)?;
     meta::of(&mut review);
+    if let Some(spec) = review.get_mut("spec") {
+        without_empty_texts(spec);
+    }
     if call.resource.namespaced {
         in_namespace(call, &mut review)?;
     }
@@ -48,6 +51,14 @@ pub(super) fn answer(api: &Api, call: &Call, body: &Bytes) -> Result<Response<Bo
         call.accepted.encoding,
         &review,
     ))
+}
+
+/// What is empty is not there.
+fn without_empty_texts(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, value| value != "");
+        fields.values_mut().for_each(without_empty_texts);
+    }
 }
 
 /// The namespace of the path is the review's; another one cannot be named.

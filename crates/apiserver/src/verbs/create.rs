@@ -110,9 +110,15 @@ async fn attempt_create(
     }
     stamp(call, &mut object);
     resource.set_defaults(&mut object);
-    admission::complete(resource, &mut object);
+    if !new_name {
+        admission::complete(resource, &mut object);
+    }
     if !managed {
         crate::managed::track(call, options, None, &mut object);
+    }
+    if new_name {
+        // What follows from a name that the caller does not know belongs to nobody.
+        admission::complete(resource, &mut object);
     }
     // After the managers are noted: what admission and the kind's strategy decide belongs to nobody.
     admission::on_create(api, call, &mut object).await?;

@@ -62,13 +62,16 @@ pub(crate) fn message(text: &str, node: &Node, root: bool) -> Option<String> {
             ));
         }
     };
-    let wrong = expression(&program, text, node, root);
-    wrong.map(|error| {
+    let wrong = expression(&program, text, node, root).map(|error| {
         error.replacen(
             "compilation failed",
             "messageExpression compilation failed",
             1,
         )
+    });
+    wrong.or_else(|| {
+        let wrong = not_text(program.plain(), &mut Known::new(node, root, text));
+        wrong.then(|| "messageExpression must evaluate to a string".to_owned())
     })
 }
 
@@ -263,6 +266,25 @@ fn cel_type(node: &Node) -> &'static str {
 }
 
 /// Whether an expression is known to give something else than a boolean.
+/// Whether an expression is known to be no text.
+fn not_text<'a>(expr: &'a IdedExpr, known: &mut Known<'a>) -> bool {
+    match &expr.expr {
+        Expr::Literal(literal) => !matches!(literal, LiteralValue::String(_)),
+        Expr::List(_) | Expr::Map(_) => true,
+        Expr::Call(call) => matches!(
+            call.func_name.as_str(),
+            "size" | "int" | "_&&_" | "_||_" | "!_"
+        ),
+        Expr::Ident(_) | Expr::Select(SelectExpr { test: false, .. }) => match known.visit(expr) {
+            Type::Node(node, _) => {
+                !node.int_or_string && !node.kind.is_empty() && node.kind != "string"
+            }
+            Type::Unknown => false,
+        },
+        _ => false,
+    }
+}
+
 fn not_boolean<'a>(expr: &'a IdedExpr, known: &mut Known<'a>) -> bool {
     match &expr.expr {
         Expr::Literal(literal) => !matches!(literal, LiteralValue::Boolean(_)),

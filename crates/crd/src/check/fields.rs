@@ -9,7 +9,7 @@ use cedge_kinds::path::Path;
 use cedge_kinds::read::Read;
 
 const COLUMN_TYPES: &str = "boolean,date,integer,number,string";
-const COLUMN_FORMATS: &str = "binary,byte,date,date-time,double,float,int32,int64,password";
+const COLUMN_FORMATS: &str = "byte,date,date-time,double,float,int32,int64,password";
 const SELECTABLE_MAX: usize = 8;
 
 pub(super) fn deprecation(version: &Value, path: &Path<'_>, errors: &mut Errors) {

@@ -94,7 +94,7 @@ fn types(schema: &Value, level: Level, path: &Path<'_>, errors: &mut Errors) {
         } else {
             errors.invalid(&place, kind, detail);
         }
-    } else if kind.is_empty() && !any {
+    } else if kind.is_empty() && !any && !schema.has("$ref") {
         let detail = match level {
             Level::Root => "must not be empty at the root",
             Level::Item => "must not be empty for specified array items",

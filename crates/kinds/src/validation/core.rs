@@ -95,7 +95,8 @@ pub(super) fn config_map(new: &Value, old: Option<&Value>, errors: &mut Errors) 
         size += decoded_len(value);
     }
     if size > DATA_MAX {
-        errors.too_long(&Path::root(""), DATA_MAX);
+        // The place of all of it, as Kubernetes writes that.
+        errors.too_long(&Path::root("[]"), DATA_MAX);
     }
 }
 

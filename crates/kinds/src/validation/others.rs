@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::numbers::{at_most_all, int_or_percent};
 use super::{metadata, pod, resources, selector};
-use crate::error::Errors;
+use crate::error::{Errors, dumped};
 use crate::formats;
 use crate::path::Path;
 use crate::read::Read;
@@ -98,7 +98,13 @@ pub(super) fn disruption_budget(new: &Value, errors: &mut Errors) {
     let spec = new.field("spec");
     if spec.has("minAvailable") && spec.has("maxUnavailable") {
         let detail = "minAvailable and maxUnavailable cannot be both set";
-        errors.invalid(&path, spec.clone(), detail);
+        let fields = [
+            ("MaxUnavailable", "maxUnavailable"),
+            ("MinAvailable", "minAvailable"),
+            ("Selector", "selector"),
+            ("UnhealthyPodEvictionPolicy", "unhealthyPodEvictionPolicy"),
+        ];
+        errors.invalid(&path, dumped(spec, &fields), detail);
     }
     for name in ["minAvailable", "maxUnavailable"] {
         let amount = spec.field(name);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{metadata, selector};
-use crate::error::Errors;
+use crate::error::{Errors, dumped};
 use crate::formats;
 use crate::path::Path;
 use crate::read::Read;
@@ -81,7 +81,9 @@ pub(super) fn binding(new: &Value, old: Option<&Value>, namespaced: bool, errors
         self::subject(subject, namespaced, &subjects.index(i), errors);
     }
     if let Some(old) = old {
-        metadata::immutable(role, old.field("roleRef"), &path, errors);
+        let fields = [("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name")];
+        let (role, before) = (dumped(role, &fields), dumped(old.field("roleRef"), &fields));
+        metadata::immutable(&role, &before, &path, errors);
     }
 }
 

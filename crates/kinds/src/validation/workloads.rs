@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::numbers::{amount_of, at_most_all, int_or_percent, non_negative};
 use super::{NOT_NEGATIVE, metadata, pod, selector};
-use crate::error::Errors;
+use crate::error::{Errors, dumped};
 use crate::formats;
 use crate::path::Path;
 use crate::read::{Read, child_mut, put};
@@ -313,7 +313,12 @@ fn stateful_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
         "OnDelete" => {
             if update.is_object() {
                 let detail = "only allowed for updateStrategy 'RollingUpdate'";
-                errors.invalid(&place, update.clone(), detail);
+                let mut shown = dumped(update, ROLLING);
+                // Its default is not set here.
+                if shown["Partition"].is_null() {
+                    shown["Partition"] = json!(0);
+                }
+                errors.invalid(&place, shown, detail);
             }
         }
         "RollingUpdate" => {
@@ -330,10 +335,20 @@ fn stateful_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
         _ => {
             let detail = "must be 'RollingUpdate' or 'OnDelete'";
-            errors.invalid(path, strategy.clone(), detail);
+            let shown = dumped(
+                strategy,
+                &[("RollingUpdate", "rollingUpdate"), ("Type", "type")],
+            );
+            errors.invalid(path, shown, detail);
         }
     }
 }
+
+/// The fields of a rolling update, as a message shows them.
+const ROLLING: &[(&str, &str)] = &[
+    ("MaxUnavailable", "maxUnavailable"),
+    ("Partition", "partition"),
+];
 
 fn retention(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let policy = spec.field("persistentVolumeClaimRetentionPolicy");

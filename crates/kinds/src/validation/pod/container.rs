@@ -84,12 +84,13 @@ fn ephemeral_containers<'a>(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    const FORBIDDEN: [&str; 6] = [
+    const FORBIDDEN: [&str; 7] = [
         "ports",
         "livenessProbe",
         "readinessProbe",
         "startupProbe",
         "lifecycle",
+        "resources",
         "resizePolicy",
     ];
     let place = path.child("ephemeralContainers");
@@ -110,7 +111,11 @@ fn ephemeral_containers<'a>(
             errors.not_found(&path.child("targetContainerName"), target);
         }
         for name in FORBIDDEN {
-            if container.has(name) {
+            let empty = container
+                .field(name)
+                .as_object()
+                .is_some_and(|o| o.is_empty());
+            if container.has(name) && !empty {
                 errors.forbidden(
                     &path.child(name),
                     "cannot be set for an Ephemeral Container",

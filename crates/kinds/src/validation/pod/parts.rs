@@ -16,15 +16,17 @@ pub(in crate::validation) fn validate_ephemeral(new: &Value, old: &Value, errors
     for before in old.at("spec").items("ephemeralContainers") {
         let name = before.text("name");
         let mut all = new.at("spec").items("ephemeralContainers").iter();
-        let what = match all.find(|c| c.text("name") == name) {
-            None => "removed",
-            Some(after) if !same(after, before) => "changed",
-            Some(_) => continue,
-        };
-        errors.forbidden(
-            &place,
-            format!("existing ephemeral containers {name:?} may not be {what}\n"),
-        );
+        match all.find(|c| c.text("name") == name) {
+            None => {
+                let detail = format!("existing ephemeral containers {name:?} may not be removed\n");
+                errors.forbidden(&place, detail);
+            }
+            Some(after) if !same(after, before) => {
+                let detail = format!("existing ephemeral containers {name:?} may not be changed");
+                errors.forbidden(&place, detail);
+            }
+            Some(_) => {}
+        }
     }
 }
 

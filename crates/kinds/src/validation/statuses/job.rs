@@ -82,7 +82,7 @@ fn counts(new: &Job<'_>, old: &Job<'_>, errors: &mut Errors) {
         }
     }
     let looked_at = changed(new, old, "ready") || changed(new, old, "active");
-    if looked_at && new.count("ready") > new.count("active") {
+    if looked_at && new.status.has("ready") && new.count("ready") > new.count("active") {
         let detail = "cannot set more ready pods than active";
         errors.invalid(&path.child("ready"), new.count("ready"), detail);
     }
