@@ -196,7 +196,8 @@ pub(crate) fn decide(
                 let reason = String::new();
                 return Decision::Allowed { reason };
             }
-            Err(why) => why,
+            // As whoever said it is called among those who were asked.
+            Err(why) => format!("node: {why}"),
         },
     };
     match api.authorizer.decide(identity, attributes) {

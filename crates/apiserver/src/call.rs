@@ -184,7 +184,9 @@ impl Call {
                     _ => "",
                 };
                 let why = format!("strict decoding error: {yaml}{}", mistakes.join(", "));
-                return Err(if self.resource.is_custom() {
+                // What is there twice is found by whoever reads the body, the rest by whoever reads the object.
+                let twice = mistakes.iter().any(|m| m.starts_with("duplicate field"));
+                return Err(if self.resource.is_custom() && !twice {
                     Error::BadRequest(why)
                 } else {
                     cannot(why)

@@ -17,7 +17,7 @@ use crate::body::{self, LARGE};
 use crate::call::Call;
 use crate::limits::REQUEST_TIME_MAX;
 use crate::metrics::{Gauge, Route};
-use crate::negotiate::{Accepted, Encoding, Offer, wants_pretty};
+use crate::negotiate::{Accepted, Encoding, Offer, Shape, wants_pretty};
 use crate::query::Query;
 use crate::request::{ResourceRequest, Target, Verb};
 use crate::resource::{Resource, Served};
@@ -369,7 +369,13 @@ fn accepted(
         protobuf: !resource.is_custom(),
         streams: matches!(request.verb, Verb::List | Verb::Watch),
     };
-    Accepted::parse(headers, pretty, offer)
+    let accepted = Accepted::parse(headers, pretty, offer)?;
+    let aggregated = resource.is("apiregistration.k8s.io", "apiservices");
+    if aggregated && request.subresource == "status" && accepted.shape == Shape::Table {
+        // Kubernetes' aggregator has no table of this one.
+        return Err(Error::NotAcceptable(offer.types().join(", ")));
+    }
+    Ok(accepted)
 }
 
 /// Whether a request is worked on beside others: its body is large, or it is a program rather than an object. Policies that

@@ -64,7 +64,7 @@ impl Default for Offer {
 }
 
 impl Offer {
-    fn types(self) -> Vec<&'static str> {
+    pub(crate) fn types(self) -> Vec<&'static str> {
         let mut types = vec!["application/json", "application/yaml"];
         if self.protobuf {
             types.push("application/vnd.kubernetes.protobuf");

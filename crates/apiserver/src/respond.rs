@@ -157,7 +157,8 @@ pub(crate) fn in_version(call: &Call, mut shaped: Value) -> Value {
         return shaped;
     }
     shaped["apiVersion"] = BETA.into();
-    for row in shaped["rows"].as_array_mut().into_iter().flatten() {
+    let rows = shaped.get_mut("rows").and_then(Value::as_array_mut);
+    for row in rows.into_iter().flatten() {
         if row["object"]["kind"] == "PartialObjectMetadata" {
             row["object"]["apiVersion"] = BETA.into();
         }

@@ -268,7 +268,11 @@ impl Error {
         match self {
             Self::NoSuchPath | Self::NoSuchResource | Self::MethodNotAllowed(..) => true,
             Self::Forbidden(about, _) => about.resource.is_empty(),
-            Self::Plain { code, .. } => matches!(code, 406 | 415 | 422),
+            // Of these, what the router says has some, and what a transformer says has none.
+            Self::Plain {
+                code: 406, message, ..
+            } => message.starts_with("406"),
+            Self::Plain { code, .. } => matches!(code, 415 | 422),
             _ => false,
         }
     }

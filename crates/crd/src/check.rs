@@ -94,12 +94,15 @@ fn name_matches(crd: &Value, errors: &mut Errors) {
 /// Which parts all versions share.
 pub(crate) struct Form<'a> {
     pub(crate) versions: &'a [Value],
+    /// Whether there is a list of versions, even if it is empty.
+    given: bool,
 }
 
 impl<'a> Form<'a> {
     fn new(spec: &'a Value) -> Self {
         Self {
             versions: spec.items("versions"),
+            given: spec.has("versions"),
         }
     }
 
@@ -272,7 +275,7 @@ fn shared_parts(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
 
 /// The versions as Kubernetes' internal form writes them, for messages that show them whole.
 fn shown(form: &Form<'_>) -> Value {
-    if form.versions.is_empty() {
+    if !form.given {
         return Value::Null;
     }
     let part = |version: &Value, name: &str| {

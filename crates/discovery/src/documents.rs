@@ -220,6 +220,7 @@ impl Documents {
             (["openapi", "v3", "apis", group, version], _) if !group.is_empty() => {
                 openapi::v3::document(catalog, group, version)
             }
+            (["openapi", "v3", rest @ ..], _) => openapi::roots::document(catalog, &rest.join("/")),
             _ => None,
         }
     }
@@ -233,6 +234,9 @@ impl Documents {
             ["apis", group] => self.catalog.groups().iter().any(|g| g.name == *group),
             ["apis", group, version] | ["openapi", "v3", "apis", group, version] => {
                 !group.is_empty() && has(group, version)
+            }
+            ["openapi", "v3", rest @ ..] => {
+                openapi::roots::document(&self.catalog, &rest.join("/")).is_some()
             }
             _ => false,
         }

@@ -27,6 +27,9 @@ type Object = Map<String, Value>;
 /// # Errors
 /// The patch is malformed, or names items of a list without their merge key.
 pub fn strategic(ty: TypeRef<'_>, doc: &Value, patch: &Value) -> Result<Value, PatchError> {
+    if patch.is_null() {
+        return Ok(doc.clone());
+    }
     let Value::Object(changes) = patch else {
         return Err(PatchError::BadRequest(format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",

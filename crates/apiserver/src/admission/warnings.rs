@@ -1,5 +1,7 @@
 //! What a write is warned of though it is done: as `Warning` headers, which kubectl prints.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -18,6 +20,7 @@ pub(super) fn look(call: &Call, object: &Value, old: Option<&Value>) {
             spread(call, &object["spec"], "spec");
             volumes(call, &object["spec"], "spec");
         }
+        (crate::crds::GROUP, crate::crds::PLURAL) => formats(call, object, old),
         ("apps", _) | ("", "replicationcontrollers") | ("batch", "jobs") => {
             let template = &object["spec"]["template"]["spec"];
             if old.is_none_or(|old| old["spec"]["template"]["spec"] != *template) {
@@ -59,6 +62,76 @@ fn service(call: &Call, service: &Value) {
         call.warn(
             "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
         );
+    }
+}
+
+/// Formats in the schemas of a definition that nobody knows; of an old one, those that are new.
+fn formats(call: &Call, definition: &Value, old: Option<&Value>) {
+    let of = |definition: &Value| {
+        let mut found = BTreeSet::new();
+        let versions = definition["spec"]["versions"].as_array();
+        for version in versions.into_iter().flatten() {
+            unknown_formats(&version["schema"]["openAPIV3Schema"], &mut found);
+        }
+        found
+    };
+    let before = old.map(of).unwrap_or_default();
+    for format in of(definition).difference(&before) {
+        call.warn(format!("unrecognized format {format:?}"));
+    }
+}
+
+fn unknown_formats(schema: &Value, found: &mut BTreeSet<String>) {
+    const TEXTS: [&str; 25] = [
+        "bsonobjectid",
+        "uri",
+        "email",
+        "hostname",
+        "ipv4",
+        "ipv6",
+        "cidr",
+        "mac",
+        "uuid",
+        "uuid3",
+        "uuid4",
+        "uuid5",
+        "isbn",
+        "isbn10",
+        "isbn13",
+        "creditcard",
+        "ssn",
+        "hexcolor",
+        "rgbcolor",
+        "byte",
+        "password",
+        "date",
+        "duration",
+        "datetime",
+        "k8sshortname",
+    ];
+    let format = schema["format"].as_str().unwrap_or_default();
+    let plain = format.replace('-', "");
+    let known = match schema["type"].as_str().unwrap_or_default() {
+        "" | "string" => TEXTS.contains(&plain.as_str()) || plain == "k8slongname",
+        "integer" => matches!(format, "int32" | "int64"),
+        "number" => matches!(format, "float" | "double"),
+        _ => true,
+    };
+    if !format.is_empty() && !known {
+        found.insert(format.to_owned());
+    }
+    for name in ["items", "additionalProperties", "not"] {
+        if schema[name].is_object() {
+            unknown_formats(&schema[name], found);
+        }
+    }
+    for name in ["allOf", "anyOf", "oneOf"] {
+        for part in schema[name].as_array().into_iter().flatten() {
+            unknown_formats(part, found);
+        }
+    }
+    for (_, property) in schema["properties"].as_object().into_iter().flatten() {
+        unknown_formats(property, found);
     }
 }
 

@@ -116,9 +116,13 @@ fn of_itself(node: &str, asked: &Attributes, field: &str, fields: &str) -> Resul
     if asked.name == node || fields.split(',').any(selects) {
         return Ok(());
     }
+    let own = match asked.resource.as_str() {
+        "nodes" => "Node object",
+        other => other,
+    };
     Err(format!(
-        "node '{node}' cannot read all {}, only its own {}",
-        asked.resource, asked.resource
+        "node '{node}' cannot read all {}, only its own {own}",
+        asked.resource
     ))
 }
 

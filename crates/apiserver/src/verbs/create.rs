@@ -109,15 +109,17 @@ async fn attempt_create(
         }));
     }
     stamp(call, &mut object);
-    resource.set_defaults(&mut object);
-    if !new_name {
+    let unnamed = new_name && resource.is("", "namespaces");
+    if !unnamed {
+        resource.set_defaults(&mut object);
         admission::complete(resource, &mut object);
     }
     if !managed {
         crate::managed::track(call, options, None, &mut object);
     }
-    if new_name {
-        // What follows from a name that the caller does not know belongs to nobody.
+    if unnamed {
+        // The label that follows from a name which the caller does not know belongs to nobody.
+        resource.set_defaults(&mut object);
         admission::complete(resource, &mut object);
     }
     // After the managers are noted: what admission and the kind's strategy decide belongs to nobody.

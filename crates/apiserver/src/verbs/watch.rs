@@ -42,11 +42,17 @@ pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> 
     let place = api.limits.watch(&call.identity.user)?;
     let options = call.query.list_options(true)?;
     let resource = &call.resource;
+    let mut fields = options.field_selector.clone();
+    if !call.request.name.is_empty() && !fields.contains("metadata.name") {
+        // The old form of a watch names one object in its path.
+        let comma = if fields.is_empty() { "" } else { "," };
+        fields = format!("{fields}{comma}metadata.name={}", call.request.name);
+    }
     let filter = super::list::filter(
         resource,
         &call.request.namespace,
         &options.label_selector,
-        &options.field_selector,
+        &fields,
     )?;
     let (watcher, initial) = match start(api, &call, &filter, &options).await {
         Ok(started) => started,
@@ -134,7 +140,8 @@ async fn start(
     }
     let listed = kind.list(filter, None, 0, api.cache.revision());
     let watcher = Watcher::from_list(&api.cache, kind, listed.seen, listed.revision);
-    let streaming = options.send_initial_events == Some(true);
+    // Who asks for any state and for bookmarks is told as well where that ends.
+    let streaming = with_state && options.send_initial_events != Some(false);
     let initial = Initial {
         objects: if with_state {
             listed.objects.into()
@@ -382,7 +389,8 @@ impl Stream {
             }
             Shape::Table => {
                 let object = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
-                return table_bookmark(&object, revision);
+                let cells = resource.row(&json!({"metadata": {}}), self.call.now);
+                return table_bookmark(&object, &cells, revision);
             }
         }
         line("BOOKMARK", &serde_json::to_vec(&object).unwrap_or_default())
@@ -393,12 +401,12 @@ fn key(object: &Object) -> (String, u64) {
     (object.path().to_owned(), object.revision())
 }
 
-/// Tables carry the bookmark's metadata in a row without cells.
-fn table_bookmark(object: &Value, revision: u64) -> Bytes {
+/// Tables carry the bookmark's metadata in a row: that of an object with nothing in it.
+fn table_bookmark(object: &Value, cells: &[Value], revision: u64) -> Bytes {
     let table = json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1",
         "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": null,
-        "rows": [{"cells": [], "object": object}],
+        "rows": [{"cells": cells, "object": object}],
     });
     line("BOOKMARK", &serde_json::to_vec(&table).unwrap_or_default())
 }

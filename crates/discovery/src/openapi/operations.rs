@@ -1,6 +1,6 @@
 //! What can be done with each resource, as paths.
 
-mod names;
+pub(super) mod names;
 mod parts;
 
 use std::collections::BTreeMap;

@@ -21,11 +21,12 @@ pub(crate) fn document(catalog: &Catalog) -> Value {
         })
         .collect();
     let resources: Vec<&Resource> = catalog.resources().iter().collect();
-    let definitions = schemas(&resources, &paths, Dialect::V2);
-    let paths: Map<String, Value> = paths
+    let mut definitions = schemas(&resources, &paths, Dialect::V2);
+    let mut paths: Map<String, Value> = paths
         .iter()
         .map(|path| (path.path.clone(), path_item(path)))
         .collect();
+    super::roots::add_to(catalog, &mut paths, &mut definitions);
     json!({
         "swagger": "2.0",
         "info": {"title": TITLE, "version": VERSION},

@@ -22,6 +22,15 @@ pub(crate) fn index(catalog: &Catalog) -> Value {
         let name = root.trim_start_matches('/').to_owned();
         paths.insert(name, json!({"serverRelativeURL": url}));
     }
+    for name in super::roots::documents(catalog) {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&FORM.to_le_bytes());
+        hasher.update(VERSION.as_bytes());
+        hasher.update(name.as_bytes());
+        let hash = hasher.finalize().to_hex().to_uppercase();
+        let url = format!("/openapi/v3/{name}?hash={hash}");
+        paths.insert(name, json!({"serverRelativeURL": url}));
+    }
     json!({"paths": paths})
 }
 

@@ -11,16 +11,21 @@ pub(super) fn one(kind: &str) -> String {
 }
 
 /// `AppsV1`, `RbacAuthorizationV1`, `CoreV1`.
-pub(super) fn camel(group: &str, version: &str) -> String {
+pub(in crate::openapi) fn camel(group: &str, version: &str) -> String {
     let words: String = words(group).iter().map(|w| capital(w)).collect();
     format!("{words}{}", capital(version))
 }
 
 /// `apps_v1`, `rbacAuthorization_v1`, `core_v1`.
 pub(super) fn tag(group: &str, version: &str) -> String {
+    format!("{}_{version}", group_tag(group))
+}
+
+/// `apps`, `rbacAuthorization`, `core`.
+pub(in crate::openapi) fn group_tag(group: &str) -> String {
     let words = words(group);
     let rest: String = words[1..].iter().map(|w| capital(w)).collect();
-    format!("{}{rest}_{version}", words[0])
+    format!("{}{rest}", words[0])
 }
 
 fn words(group: &str) -> Vec<&str> {
