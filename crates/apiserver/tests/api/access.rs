@@ -119,8 +119,8 @@ async fn strangers_see_health_and_version_only() {
     }
     for path in ["/api", "/metrics", "/openapi/v2", CONFIG_MAPS] {
         let answer = server.ask_unproven("GET", path, &[]).await;
-        assert_eq!(answer.code, 401, "{path}");
-        assert_eq!(answer.body["reason"], "Unauthorized");
+        assert_eq!(answer.code, 403, "{path}");
+        assert_eq!(answer.body["reason"], "Forbidden");
     }
     let wrong = [("authorization", "Bearer nonsense")];
     assert_eq!(

@@ -93,6 +93,8 @@ async fn server_with_pod(node: FakeNode) -> Server {
 }
 
 async fn bind(server: &Server, node: &str) {
+    let object = json!({"metadata": {"name": node}});
+    server.create("/api/v1/nodes", object).await;
     let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": node}});
     assert_eq!(
         server
@@ -127,6 +129,16 @@ async fn logs_come_from_the_node() {
         pods.logs("p", &LogParams::default()).await.unwrap(),
         "line 1\nline 2\n"
     );
+}
+
+#[tokio::test]
+async fn a_node_that_was_never_there_is_not_dialled() {
+    let server = server_with_pod(FakeNode::default()).await;
+    bind(&server, "n").await;
+    server.delete("/api/v1/nodes/n").await;
+    let log = server.get(&format!("{PODS}/p/log")).await;
+    assert_eq!(log.code, 404);
+    assert_eq!(log.body["message"], "pods \"n\" not found");
 }
 
 #[tokio::test]
