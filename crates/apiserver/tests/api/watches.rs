@@ -138,6 +138,9 @@ async fn bookmarks_tell_that_nothing_was_missed() {
     let path =
         "/api/v1/namespaces/default/secrets?watch=1&allowWatchBookmarks=true&timeoutSeconds=1";
     let mut watch = server.watch(path).await;
+    let start = watch.next().await.unwrap();
+    let annotations = &start["object"]["metadata"]["annotations"];
+    assert_eq!(annotations["k8s.io/initial-events-end"], "true");
     let other = server.create(CONFIG_MAPS, config_map("a", "1")).await;
     let event = watch.next().await.unwrap();
     assert_eq!(event["type"], "BOOKMARK");
