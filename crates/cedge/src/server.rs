@@ -250,14 +250,11 @@ fn start_workers(
         tasks.spawn("controllers", running);
     }
     if config.runs(Module::Scheduler) {
-        let events = Events::start(
-            api.client("system:kube-scheduler", ["system:masters"]),
-            tasks,
-        );
-        tasks.spawn(
-            "scheduler",
-            cedge_scheduler::run(informers.clone(), events, tasks.clone()),
-        );
+        // It has the rights that its role gives it, as in every cluster.
+        let client = api.client("system:kube-scheduler", ["system:authenticated"]);
+        let events = Events::start(client.clone(), tasks);
+        let running = cedge_scheduler::run(client, informers.clone(), events, tasks.clone());
+        tasks.spawn("scheduler", running);
     }
     let shared = config.runs(Module::Controllers) || config.runs(Module::Scheduler);
     shared.then(|| informers.of::<Pod>())

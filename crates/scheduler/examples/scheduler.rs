@@ -13,8 +13,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (trigger, signal) = shutdown();
     let group = Group::new(signal);
     let informers = Informers::new(client.clone(), group.clone());
-    let events = Events::start(client, &group);
-    let scheduler = cedge_scheduler::run(informers, events, group.clone());
+    let events = Events::start(client.clone(), &group);
+    let scheduler = cedge_scheduler::run(client, informers, events, group.clone());
     tokio::select! {
         () = scheduler => {}
         stopped = tokio::signal::ctrl_c() => stopped?,

@@ -26,9 +26,6 @@ pub(crate) struct Cluster {
     /// Where room is being made for a pod.
     nominations: HashMap<Key, Arc<str>>,
     queue: Queue,
-    /// Value of each priority class, and the one for pods that name none.
-    priorities: HashMap<String, i32>,
-    usual_priority: Option<(String, i32)>,
     /// What each service selects, by namespace and name.
     services: HashMap<Box<str>, Services>,
     turn: usize,
@@ -87,7 +84,7 @@ impl Cluster {
         let wish = Wish {
             key,
             pod: &pod,
-            placed: Arc::new(Placed::new(&pod, self.priority(&pod))),
+            placed: Arc::new(Placed::new(&pod, pod.priority())),
             like: like.as_ref(),
         };
         let decision = decide(&wish, &self.world, self.turn);
@@ -220,15 +217,6 @@ impl Cluster {
             }
         }
         true
-    }
-
-    fn priority(&self, pod: &Pod) -> i32 {
-        let spec = &pod.spec;
-        let of_class = || match &spec.priority_class_name {
-            Some(name) if !name.is_empty() => self.priorities.get(name).copied(),
-            _ => self.usual_priority.as_ref().map(|(_, value)| *value),
-        };
-        spec.priority.or_else(of_class).unwrap_or(0)
     }
 
     /// What the services that select a pod select together.

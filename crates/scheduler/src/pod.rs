@@ -43,7 +43,6 @@ pub(crate) struct Spec {
     pub(crate) scheduler_name: Option<String>,
     pub(crate) scheduling_gates: Option<Vec<PodSchedulingGate>>,
     pub(crate) priority: Option<i32>,
-    pub(crate) priority_class_name: Option<String>,
     pub(crate) preemption_policy: Option<String>,
     pub(crate) node_selector: Option<BTreeMap<String, String>>,
     pub(crate) affinity: Option<Affinity>,
@@ -142,6 +141,11 @@ impl Pod {
 
     pub(crate) fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The API server writes the value of its class, or of the usual one, into every pod.
+    pub(crate) fn priority(&self) -> i32 {
+        self.spec.priority.unwrap_or(0)
     }
 
     /// Whether others may have to go for it.

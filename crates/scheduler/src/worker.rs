@@ -16,7 +16,6 @@ use k8s_openapi::api::core::v1::{
     Service,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use kube::api::ApiResource;
 use kube::{Api, Client};
@@ -39,10 +38,12 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// a pod that fits nowhere says why in its condition `PodScheduled` and in an event, and is tried again when something
 /// changes that may help, never by the clock alone.
 ///
+/// `client` writes; it needs the rights of `system:kube-scheduler` and `system:volume-scheduler`, no more.
+///
 /// *Cancel safety*: dropped, it leaves bindings that were begun to end by themselves; it can be started again.
-pub async fn run(informers: Informers, events: Events, group: Group) {
+pub async fn run(client: Client, informers: Informers, events: Events, group: Group) {
     let worker = Arc::new(Worker {
-        client: informers.client().clone(),
+        client,
         pods: informers.of::<ApiPod>(),
         claims: informers.of::<PersistentVolumeClaim>(),
         volumes: informers.of::<PersistentVolume>(),
@@ -83,7 +84,6 @@ impl Worker {
     /// Listens to everything that matters, and waits until all of it is known: a decision on half the pods would give
     /// room away twice.
     async fn follow(self: Arc<Self>, informers: &Informers) {
-        let classes = informers.of::<PriorityClass>();
         let first = [
             informers.of::<PodDisruptionBudget>(),
             informers.of::<Service>(),
@@ -94,12 +94,6 @@ impl Worker {
             self.volumes.clone(),
             self.claims.clone(),
         ];
-        // Before pods, whose place in the queue depends on them.
-        self.listen(&classes, |cluster, change, _| {
-            cluster.priority_class_changed(change);
-            false
-        });
-        classes.synced().await;
         let [
             budgets,
             services,

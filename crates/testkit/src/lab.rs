@@ -101,6 +101,14 @@ impl Lab {
         Client::try_from(self.config.clone()).unwrap()
     }
 
+    /// A client that speaks for a user, with the rights of that user and no more.
+    #[must_use]
+    pub fn client_of(&self, user: &str) -> Client {
+        let mut config = self.config.clone();
+        config.auth_info.impersonate = Some(user.to_owned());
+        Client::try_from(config).unwrap()
+    }
+
     /// Objects of a kind as JSON; of all namespaces if `namespace` is empty.
     #[must_use]
     pub fn objects(&self, api_version: &str, kind: &str, plural: &str, namespace: &str) -> Objects {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use cedge_informer::{Change, Key, Object};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
 use tokio::time::Instant;
 
 use super::{Cluster, read};
@@ -55,7 +54,7 @@ impl Cluster {
         {
             match told {
                 Some(node) => {
-                    let placed = Arc::new(Placed::new(pod, self.priority(pod)));
+                    let placed = Arc::new(Placed::new(pod, pod.priority()));
                     self.nominate(key, node, placed);
                 }
                 None => {
@@ -66,7 +65,7 @@ impl Cluster {
         if known.is_some_and(|old| same_wish(&old, pod)) && self.queue.knows(key) {
             return false;
         }
-        self.queue.add(key, self.priority(pod));
+        self.queue.add(key, pod.priority());
         true
     }
 
@@ -77,7 +76,7 @@ impl Cluster {
 
     /// A pod is on a node, as the cluster says.
     fn settle(&mut self, key: &Key, node: &str, pod: &Pod, now: Instant) -> bool {
-        let placed = Arc::new(Placed::new(pod, self.priority(pod)));
+        let placed = Arc::new(Placed::new(pod, pod.priority()));
         if placed.is_deleting {
             self.world.doomed.remove(key);
         }
@@ -131,22 +130,6 @@ impl Cluster {
 // === impl Cluster: what decides between pods ===
 
 impl Cluster {
-    pub(crate) fn priority_class_changed(&mut self, change: &Change) {
-        let name = change.object().name().to_owned();
-        self.priorities.remove(&name);
-        self.usual_priority.take_if(|(usual, _)| *usual == name);
-        if matches!(change, Change::Deleted(_)) {
-            return;
-        }
-        if let Some(class) = read::<PriorityClass>(change.object()) {
-            let value = class.value.unwrap_or(0);
-            if class.global_default == Some(true) {
-                self.usual_priority = Some((name.clone(), value));
-            }
-            self.priorities.insert(name, value);
-        }
-    }
-
     pub(crate) fn budget_changed(&mut self, change: &Change) {
         let key = change.object().key();
         self.world.budgets.remove(key);

@@ -158,12 +158,10 @@ async fn a_binding_that_fails_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn the_more_important_pod_gets_the_last_room() {
     let server = Server::new();
-    let class = |name: &str, value: i32| json!({ "metadata": { "name": name }, "value": value });
-    server.put("priorityclasses", class("high", 1000));
     server.put("nodes", node("n", "1"));
     server.put("pods", pod("low", "1"));
     let mut high = pod("vital", "1");
-    high["spec"]["priorityClassName"] = "high".into();
+    high["spec"]["priority"] = 1000.into();
     server.put("pods", high);
     let _running = server.schedule();
     until("the other waits", || !server.reasons("low").is_empty()).await;

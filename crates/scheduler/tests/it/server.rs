@@ -102,10 +102,10 @@ impl Server {
         let (stop, signal) = shutdown();
         let group = Group::new(signal);
         let informers = Informers::new(client.clone(), group.clone());
-        let events = Events::start(client, &group);
+        let events = Events::start(client.clone(), &group);
         group.spawn(
             "scheduler",
-            cedge_scheduler::run(informers, events, group.clone()),
+            cedge_scheduler::run(client, informers, events, group.clone()),
         );
         Running { _stop: stop }
     }

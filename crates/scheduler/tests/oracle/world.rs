@@ -51,9 +51,11 @@ fn start() -> Result<World, Skipped> {
         lab.run_scheduler()?;
     } else {
         let group = Group::new(Shutdown::never());
-        let informers = Informers::new(lab.client(), group.clone());
-        let events = Events::start(lab.client(), &group);
-        let running = cedge_scheduler::run(informers, events, group.clone());
+        // With the rights of the real one, so that it is seen to need no more.
+        let client = lab.client_of("system:kube-scheduler");
+        let informers = Informers::new(client.clone(), group.clone());
+        let events = Events::start(client.clone(), &group);
+        let running = cedge_scheduler::run(client, informers, events, group.clone());
         group.spawn("scheduler", running);
     }
     Ok(World {
