@@ -123,7 +123,7 @@ impl Quantity {
     #[must_use]
     pub fn rounded_up_to_millis(&self) -> Self {
         Self {
-            nano: ceil_div(self.nano, 1_000_000) * 1_000_000,
+            nano: ceil_div(self.nano, 1_000_000).saturating_mul(1_000_000),
             format: self.format,
         }
     }
@@ -132,7 +132,7 @@ impl Quantity {
     #[must_use]
     pub fn rounded_up(&self) -> Self {
         Self {
-            nano: ceil_div(self.nano, NANO) * NANO,
+            nano: ceil_div(self.nano, NANO).saturating_mul(NANO),
             format: self.format,
         }
     }
@@ -307,7 +307,9 @@ impl fmt::Display for Quantity {
         if self.nano == 0 {
             return f.write_str("0");
         }
-        if self.format == Format::Binary && self.nano.abs() >= 1024 * NANO && self.nano % NANO == 0
+        if self.format == Format::Binary
+            && self.nano.unsigned_abs() >= 1024 * NANO.unsigned_abs()
+            && self.nano % NANO == 0
         {
             return self.fmt_binary(f);
         }

@@ -72,3 +72,18 @@ fn amounts_are_compared_and_added() {
     assert_eq!("1m".parse::<Quantity>().unwrap().units(), 1);
     assert_eq!(Quantity::from_bytes(2048).to_string(), "2Ki");
 }
+
+#[test]
+fn amounts_beyond_all_measure_stay_the_largest() {
+    // The first was found by the fuzzer: rounded up, it was less than nothing.
+    for text in ["580e39", "9e60", "-580e39", "-9e60"] {
+        let amount: Quantity = text.parse().unwrap();
+        for rounded in [amount.rounded_up_to_millis(), amount.rounded_up()] {
+            assert_eq!(rounded.is_negative(), text.starts_with('-'), "{text}");
+            assert!(rounded.to_string().len() > 20, "{text}: {rounded}");
+        }
+    }
+    let least: Quantity = "-9e60".parse().unwrap();
+    let least = least - "9e60".parse::<Quantity>().unwrap();
+    assert!(least.to_string().starts_with('-'));
+}
