@@ -49,7 +49,7 @@ pub(crate) fn serve(registry: &Registry, cache: &Cache, definition: &Value, dele
     let mut versions = Vec::new();
     if !deleted && is_true(definition, "Established") {
         match registry.compiled.kind(definition) {
-            Ok(kind) => versions = version::resources(kind, cache),
+            Ok(kind) => versions = version::resources(&kind, cache),
             Err(errors) => {
                 tracing::error!(
                     name = meta::name(definition),

@@ -262,7 +262,7 @@ impl Resource {
     ) -> Vec<Cause> {
         let validate = || self.validate(subresource, new, old);
         match &self.definition {
-            Definition::Custom(custom) if custom.has_rules() => api.aside.think(validate).await,
+            Definition::Custom(custom) if custom.takes_long() => api.aside.think(validate).await,
             Definition::BuiltIn(_) if self.is(crds::GROUP, crds::PLURAL) => {
                 let causes = validate();
                 if causes.is_empty() && crds::is_true(new, "Established") {

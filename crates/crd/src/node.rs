@@ -56,6 +56,8 @@ pub struct Node {
     pub rules: Vec<Rule>,
     /// Whether a rule stands here or below.
     pub has_rules: bool,
+    /// Nodes, with this one and all alternatives: what judging a value may cost.
+    pub size: usize,
 }
 
 /// `additionalProperties`.
@@ -164,11 +166,19 @@ impl Node {
             list_keys: texts(schema, "x-kubernetes-list-map-keys"),
             rules: Vec::new(),
             has_rules: false,
+            size: 1,
             kind,
         };
         let rules = schema.items("x-kubernetes-validations");
         node.rules = rules.iter().map(Rule::compile).collect();
         node.has_rules = !node.rules.is_empty() || node.children().any(|child| child.has_rules);
+        let alternatives = node
+            .any_of
+            .iter()
+            .chain(&node.one_of)
+            .chain(node.not.as_deref());
+        let below = node.children().chain(alternatives).map(|child| child.size);
+        node.size += below.sum::<usize>();
         node
     }
 

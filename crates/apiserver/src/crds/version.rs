@@ -12,6 +12,10 @@ use crate::cache::{Cache, Indexer};
 use crate::resource::{Column, Definition, Resource, api_version};
 use crate::subresource::ScalePaths;
 
+/// The most schemas, one in another, with which a kind is judged like those that are built in: a large operator's has some
+/// thousands, and judges in a millisecond.
+const SIMPLE: usize = 5000;
+
 /// The rules of one version.
 #[derive(Debug, Clone)]
 pub(crate) struct CustomVersion {
@@ -23,7 +27,7 @@ pub(crate) struct CustomVersion {
 }
 
 /// The resources that a definition defines: its served versions.
-pub(super) fn resources(kind: Arc<CustomKind>, cache: &Cache) -> Vec<Resource> {
+pub(super) fn resources(kind: &Arc<CustomKind>, cache: &Cache) -> Vec<Resource> {
     let hook = kind.conversion_webhook.as_ref();
     let conversion = hook.map(|hook| Arc::new(Conversion::read(hook)));
     let objects = cache.kind(&kind.group, &kind.plural);
@@ -70,9 +74,10 @@ impl CustomVersion {
         self.conversion.as_deref()
     }
 
-    /// Whether expressions judge its objects.
-    pub(crate) fn has_rules(&self) -> bool {
-        self.version().schema.has_rules
+    /// Whether judging one of its objects can take long: expressions do, or very many schemas.
+    pub(crate) fn takes_long(&self) -> bool {
+        let schema = &self.version().schema;
+        schema.has_rules || schema.size > SIMPLE
     }
 
     pub(crate) fn has_status(&self) -> bool {

@@ -12,9 +12,9 @@ use super::expression::pay;
 use crate::pattern;
 
 /// What one unit pays for of a compiled pattern, in bytes.
-const BYTES_FOR_ONE: usize = 16;
+const BYTES_FOR_ONE: usize = 8;
 /// The price of a pattern that turns out to be too large.
-const IN_VAIN: u64 = 64 << 10;
+const IN_VAIN: u64 = 256 << 10;
 
 type Made = Result<CelValue, ExecutionError>;
 
@@ -25,11 +25,19 @@ pub(super) fn register(context: &mut Context<'_>) {
     context.add_function("findAll", find_all);
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the interpreter gives it away"
+)]
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Made {
     let regex = paid("matches", &text, &pattern)?;
     Ok(CelValue::Bool(regex.is_match(text.as_str())))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the interpreter gives it away"
+)]
 fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> Made {
     let regex = paid("find", &text, &pattern)?;
     let found = regex.find(text.as_str());
