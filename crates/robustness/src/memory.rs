@@ -6,6 +6,12 @@ pub fn resident(process: u32) -> u64 {
     status(process, "VmRSS:")
 }
 
+/// What of it is its own, in bytes: not the pages of its program and files, of which it has more the more it has done.
+#[must_use]
+pub fn own(process: u32) -> u64 {
+    status(process, "RssAnon:")
+}
+
 /// The most that a process has occupied since it was started, in bytes.
 #[must_use]
 pub fn peak(process: u32) -> u64 {

@@ -19,6 +19,8 @@ const TIMEOUT: u32 = 20;
 const MEMORY_MB: u32 = 2048;
 /// Longer inputs find what these find, and slower.
 const LENGTH_MAX: u32 = 8192;
+/// Where the fuzzer is built: everything in it has flags of its own.
+const BUILD: &str = "target/fuzz/build";
 /// Where the targets are written down.
 const TARGETS: &str = "crates/fuzz/src/targets.rs";
 
@@ -47,11 +49,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     // With a target named, scripts of the build itself are not instrumented.
     let built = Command::new("cargo")
         .args(flags)
-        .args(["--target", &host])
+        .args(["--target", &host, "--target-dir", BUILD])
         .env("RUSTFLAGS", COVERAGE)
         .status()?;
     ensure!(built.success(), "the fuzzer cannot be built");
-    let program = Path::new("target").join(&host).join("fuzz/fuzz");
+    let program = Path::new(BUILD).join(&host).join("fuzz/fuzz");
     let failed: Vec<&String> = names
         .iter()
         .filter(|name| !fuzz(&program, name, seconds).unwrap_or(false))
