@@ -477,7 +477,8 @@ fn unknown_policy(text: &str) -> Error {
 
 /// Refuses options of other types, in the words of Go.
 fn well_typed(given: &Value) -> Result<()> {
-    let expected: [(&str, fn(&Value) -> bool, &str); 6] = [
+    type Fits = fn(&Value) -> bool;
+    let expected: [(&str, Fits, &str); 6] = [
         ("gracePeriodSeconds", Value::is_i64, "int64"),
         ("preconditions", Value::is_object, "v1.Preconditions"),
         ("orphanDependents", Value::is_boolean, "bool"),
