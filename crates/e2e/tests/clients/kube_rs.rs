@@ -96,28 +96,29 @@ fn a_kube_rs_controller_works_on_across_a_restart() {
             |_, _, _| Action::requeue(Duration::from_secs(1)),
             known.clone(),
         );
-        tokio::spawn(controller.for_each(|_| std::future::ready(())));
+        let working = controller.for_each(|_| std::future::ready(()));
+        cedge_tasks::spawn("mirror", working);
         mirrors = Some(known);
     });
-    let write = |site: &Site, value: usize| {
+    let write = |site: &Site, value: &str| {
         let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "source-a", "labels": {"mirrored": "yes"}}, "data": {"value": value.to_string()}});
+            "metadata": {"name": "source-a", "labels": {"mirrored": "yes"}}, "data": {"value": value}});
         site.apply(&manifest.to_string()).expect("a source");
     };
-    let mirrored = |site: &Site, value: usize| {
+    let mirrored = |site: &Site, value: &str| {
         eventually("the mirror says the same", 60, || {
             let object = site.get(&["configmap", "mirror-a"])?;
-            (object["data"]["value"] == value.to_string())
+            (object["data"]["value"] == value)
                 .then_some(())
                 .ok_or_else(|| object.to_string())
         });
     };
-    write(&site, 1);
-    mirrored(&site, 1);
+    write(&site, "1");
+    mirrored(&site, "1");
     site.kill_server();
     site.start();
-    write(&site, 2);
-    mirrored(&site, 2);
+    write(&site, "2");
+    mirrored(&site, "2");
     site.kubectl(&["delete", "configmap", "source-a", "--timeout=60s"])
         .expect("its finalizer falls");
     assert!(site.get(&["configmap", "mirror-a"]).is_err());
