@@ -7,7 +7,15 @@ pub(crate) enum Form {
     Plain,
     /// `APIGroupDiscoveryList`, v2: everything at once.
     Aggregated,
+    /// Swagger as protobuf.
+    Protobuf,
 }
+
+/// What clients call protobuf of Swagger: the old name has an `@`.
+const PROTOBUF: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
 
 /// The first of the client's wishes that can be met; `None` if it asks only for others. Weights (`q=`) play no part: no
 /// client of this API sends them, and Kubernetes sorts by them only in passing.
@@ -21,6 +29,21 @@ pub(crate) fn discovery(accept: Option<&str>) -> Option<Form> {
             {
                 Some(Form::Aggregated)
             }
+            _ => None,
+        }
+    })
+}
+
+/// Swagger as JSON or as protobuf, whichever stands first.
+pub(crate) fn swagger(accept: Option<&str>) -> Option<Form> {
+    wishes(accept).find_map(|wish| {
+        let is_protobuf = PROTOBUF.iter().any(|p| wish.media.eq_ignore_ascii_case(p));
+        match (
+            is_protobuf,
+            wish.is_json() && wish.parameter("as").is_none(),
+        ) {
+            (true, _) => Some(Form::Protobuf),
+            (_, true) => Some(Form::Plain),
             _ => None,
         }
     })

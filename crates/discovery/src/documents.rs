@@ -17,6 +17,8 @@ use crate::{aggregated, legacy, openapi};
 
 const JSON: &str = "application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+pub(crate) const SWAGGER_PROTOBUF: &str =
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// The documents of one catalog. When the catalog changes, make another and drop this one.
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl Documents {
         let path = ask.path.trim_matches('/');
         let form = match path {
             "api" | "apis" => accept::discovery(ask.accept),
+            "openapi/v2" => accept::swagger(ask.accept),
             _ => accept::json(ask.accept).then_some(Form::Plain),
         };
         let Some(form) = form else {
@@ -127,6 +130,7 @@ impl Documents {
             content_type: match form {
                 Form::Plain => JSON,
                 Form::Aggregated => AGGREGATED,
+                Form::Protobuf => SWAGGER_PROTOBUF,
             },
             etag,
             gzip: ask.gzip,
@@ -162,7 +166,12 @@ impl Documents {
     /// Made without the lock: two clients that ask at once cost twice the work, not one the other's patience.
     fn make(&self, key: (String, Form)) -> Option<(Bytes, String)> {
         let document = self.document(&key.0, key.1)?;
-        let text = serde_json::to_vec(&document).expect("a JSON tree can be written");
+        let text = match key.1 {
+            Form::Protobuf => openapi::protobuf::encode(&document),
+            Form::Plain | Form::Aggregated => {
+                serde_json::to_vec(&document).expect("a JSON tree can be written")
+            }
+        };
         drop(document);
         let hash = blake3::hash(&text).to_hex().to_uppercase();
         let kept = Kept {

@@ -4,6 +4,7 @@ mod custom;
 mod operations;
 mod parameters;
 pub(crate) mod roots;
+pub(crate) mod protobuf;
 pub(crate) mod v2;
 pub(crate) mod v3;
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::documents::{Answer, Ask, Documents};
+use crate::documents::{Answer, Ask, Documents, SWAGGER_PROTOBUF};
 use crate::{Catalog, CustomResource};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -190,7 +190,9 @@ fn the_form_that_is_asked_for_decides_and_an_unknown_one_is_not_acceptable() {
         ("/apis//v1", None, "404"),
         ("/apis/apps/v1/x", None, "404"),
         ("/api/v2", None, "404"),
-        ("/openapi/v2", Some(pb), "406"),
+        ("/openapi/v2", Some(pb), SWAGGER_PROTOBUF),
+        ("/openapi/v2", Some(SWAGGER_PROTOBUF), SWAGGER_PROTOBUF),
+        ("/openapi/v3", Some(pb), "406"),
         ("/openapi/v3/apis//v1", None, "404"),
         ("/openapi/v4", None, "404"),
         ("", None, "404"),
