@@ -84,7 +84,15 @@ impl Nodes {
         let key = object.key().clone();
         if matches!(change, Change::Deleted(_)) {
             self.health().remove(&key);
+            let name = object.name();
+            let text = format!("Node {name} event: Removing Node {name} from Controller");
+            self.recorder.normal(about(object), "RemovingNode", text);
         } else if let Ok(node) = object.decode::<Node>() {
+            if !self.health().contains_key(&key) {
+                let name = object.name();
+                let text = format!("Node {name} event: Registered Node {name} in Controller");
+                self.recorder.normal(about(object), "RegisteredNode", text);
+            }
             self.see(&key, object.uid(), Sign::of_node(&node));
             // A lease that was listed before its node is no news when the node is judged.
             let lease = self.leases.decode::<Lease>(LEASES, object.name());
@@ -137,6 +145,7 @@ impl Nodes {
             return Ok(Next::OnChange);
         };
         let node: Node = object.decode()?;
+        self.label(&object).await?;
         let has_reported = nodes::condition(&node, "Ready").is_some();
         let grace = if has_reported {
             self.ctx.config.node_grace
@@ -193,6 +202,24 @@ impl Nodes {
         let api: Api<Node> = Api::all(self.ctx.client.clone());
         let patch = json!({ "spec": { "taints": patch::list(&taints) } });
         patch::merge(&api, object, patch).await?;
+        Ok(())
+    }
+
+    /// Says machine and system under the names from before they were stable, too.
+    async fn label(&self, object: &Object) -> Result<(), Error> {
+        let labels = object.labels();
+        let mut missing = serde_json::Map::new();
+        for word in ["os", "arch"] {
+            let old = format!("beta.kubernetes.io/{word}");
+            let value = labels.get(&format!("kubernetes.io/{word}"));
+            if let Some(value) = value.filter(|v| labels.get(&old) != Some(*v)) {
+                missing.insert(old, json!(value));
+            }
+        }
+        if !missing.is_empty() {
+            let api: Api<Node> = Api::all(self.ctx.client.clone());
+            patch::merge(&api, object, json!({ "metadata": { "labels": missing } })).await?;
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod claim;
 mod local;
 mod plan;
 mod protection;
+mod unused;
 mod volume;
 
 use std::sync::Arc;

@@ -107,7 +107,7 @@ impl Deployments {
     }
 
     /// Writes the current revision on the Deployment. After the status, and not guarded by the object's revision, which
-    /// the status has just changed.
+    /// the status has just changed. Written as status, too: a revision is no change of what is wanted, so the generation stays.
     pub(super) async fn number(&self, object: &Object, view: &View) -> Result<(), Error> {
         let Some(revision) = view.revision_of_deployment() else {
             return Ok(());
@@ -115,7 +115,7 @@ impl Deployments {
         let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), object.namespace());
         let metadata = json!({ "uid": object.uid(), "annotations": { plan::REVISION: revision } });
         let patch = Patch::Merge(json!({ "metadata": metadata }));
-        api.patch(object.name(), &PatchParams::default(), &patch)
+        api.patch_status(object.name(), &PatchParams::default(), &patch)
             .await?;
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! Keeps claims that pods use, and volumes that are bound, from going: a finalizer falls only when nothing needs them.
+//! Of claims that live it is said whether pods use them.
 
 use cedge_informer::{Cache, Change, Key, Next, Object, Queue};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use cedge_tasks::clock;
+use k8s_openapi::api::core::v1::{
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus, Pod,
+};
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{BY_USED_CLAIM, index_by_used_claim, plan};
+use super::{BY_USED_CLAIM, index_by_used_claim, plan, unused};
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error};
 use crate::{patch, pods};
@@ -65,15 +69,14 @@ pub(crate) fn start_volumes(ctx: &Context) {
 }
 
 impl Protection {
-    /// A pod that goes, or was not known to be placed: only claims in deletion wait for that.
+    /// Whatever happens to a pod may be news for its claims.
     fn observe_pod(&self, change: &Change, queue: &Queue<Key>) {
         for pod in [Some(change.object()), change.old()].into_iter().flatten() {
             let Ok(decoded) = pod.decode::<Pod>() else {
                 continue;
             };
             for name in plan::claims_used_by(&decoded) {
-                let claim = self.claims.get(pod.namespace(), &name);
-                if claim.is_some_and(|c| c.is_deleting()) {
+                if self.claims.get(pod.namespace(), &name).is_some() {
                     queue.add(Key::new(pod.namespace(), &name));
                 }
             }
@@ -86,7 +89,40 @@ impl Protection {
         };
         let api: Api<PersistentVolumeClaim> =
             Api::namespaced(self.ctx.client.clone(), &key.namespace);
+        if self.tell_use(&api, &object, key).await? {
+            return Ok(Next::OnChange);
+        }
         settle(&api, &object, OF_CLAIMS, self.is_used(key)).await
+    }
+
+    /// Says of a bound claim whether it is used; answers whether that was news.
+    async fn tell_use(
+        &self,
+        api: &Api<PersistentVolumeClaim>,
+        object: &Object,
+        key: &Key,
+    ) -> Result<bool, Error> {
+        let claim: PersistentVolumeClaim = object.decode()?;
+        let old = claim.status.unwrap_or_default();
+        if object.is_deleting() || old.phase.as_deref() != Some("Bound") {
+            return Ok(false);
+        }
+        let mut is_used = false;
+        for pod in self.pods.by_index(BY_USED_CLAIM, &key.to_string()) {
+            is_used |= !pods::is_terminal(&pod.decode()?);
+        }
+        let conditions = old.conditions.as_deref().unwrap_or_default();
+        let Some(conditions) = unused::conditions(conditions, is_used, clock::now()) else {
+            return Ok(false);
+        };
+        let new = PersistentVolumeClaimStatus {
+            conditions: Some(conditions),
+            ..old.clone()
+        };
+        match patch::status(api, object, &old, &new).await {
+            Err(Error::Api(e)) if e.is_not_found() => Ok(true),
+            written => written,
+        }
     }
 
     /// Whether a pod that has a node uses the claim: asked of the cache, then, before anything is given up, of the API.
