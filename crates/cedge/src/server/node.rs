@@ -46,7 +46,11 @@ fn node(config: &Server) -> Node {
             .advertise
             .iter()
             .find_map(|h| h.parse().ok())
-            .or_else(|| Some(config.listen.ip()).filter(|ip| !ip.is_unspecified())),
+            // Nobody can be told to find a pod at a loopback address: the node then looks for another.
+            .or_else(|| {
+                let ip = config.listen.ip();
+                (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
+            }),
         proxy: None,
         masks: vec![config.data_dir.clone()],
         silence: config.silence,
