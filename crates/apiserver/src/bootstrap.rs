@@ -50,6 +50,8 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<()> {
     roles(api).await?;
     own_kinds(api).await?;
     crate::extension::publish(api).await?;
+    let ranges = ("networking.k8s.io", "v1", "servicecidrs");
+    ensure(api, ranges, service_range(api)).await?;
     ensure(api, ("", "v1", "services"), service(api)).await?;
     if let Some(address) = api.config.advertised {
         endpoints(api, address).await?;
@@ -141,6 +143,16 @@ pub(crate) async fn ensure(
         Ok(_) | Err(WriteFailure::Conflict) => Ok(()),
         Err(WriteFailure::Other(error)) => Err(error),
     }
+}
+
+/// The range that services get their addresses from, as an object.
+fn service_range(api: &Api) -> Value {
+    let (network, prefix) = api.config.service_network;
+    json!({
+        "kind": "ServiceCIDR", "apiVersion": "networking.k8s.io/v1",
+        "metadata": { "name": "kubernetes" },
+        "spec": { "cidrs": [format!("{network}/{prefix}")] },
+    })
 }
 
 fn service(api: &Api) -> Value {

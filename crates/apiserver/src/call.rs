@@ -186,7 +186,8 @@ impl Call {
                 let why = format!("strict decoding error: {yaml}{}", mistakes.join(", "));
                 // What is there twice is found by whoever reads the body, the rest by whoever reads the object.
                 let twice = mistakes.iter().any(|m| m.starts_with("duplicate field"));
-                return Err(if self.resource.is_custom() && !twice {
+                let patched = self.request.verb == Verb::Patch;
+                return Err(if self.resource.is_custom() && patched && !twice {
                     Error::BadRequest(why)
                 } else {
                     cannot(why)

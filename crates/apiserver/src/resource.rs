@@ -488,6 +488,13 @@ impl Resource {
         })
     }
 
+    /// Puts objects into the order in which a table shows them.
+    pub(crate) fn sort_rows(&self, objects: &mut [Value]) {
+        if let Definition::BuiltIn(kind) = &self.definition {
+            cedge_kinds::tables::sort_rows(kind, objects);
+        }
+    }
+
     /// What is said of a row as a whole, such as that a pod has ended.
     pub(crate) fn row_conditions(&self, object: &Value) -> Vec<Value> {
         match &self.definition {

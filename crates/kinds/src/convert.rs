@@ -29,7 +29,15 @@ pub fn convert(from: &Kind, to: &Kind, object: &mut Value) {
     }
     match (from.group, from.version, to.group, to.version) {
         ("events.k8s.io", _, "", _) => rename(object, EVENT_FIELDS.map(|(core, new)| (new, core))),
-        ("", _, "events.k8s.io", _) => rename(object, EVENT_FIELDS),
+        ("", _, "events.k8s.io", _) => {
+            rename(object, EVENT_FIELDS);
+            // There, nothing is said where there is nothing to say.
+            for name in ["reportingController", "reportingInstance"] {
+                if object.text(name).is_empty() {
+                    put(object, name, None);
+                }
+            }
+        }
         ("autoscaling", "v1", "autoscaling", "v2") => hpa_to_v2(object),
         ("autoscaling", "v2", "autoscaling", "v1") => hpa_to_v1(object),
         _ => {}

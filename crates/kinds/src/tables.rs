@@ -62,6 +62,16 @@ pub fn table_row(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
     row(storage, &stored, now)
 }
 
+/// Puts objects into the order in which a table shows them: flow schemas as they are matched, all else as it is listed.
+pub fn sort_rows(kind: &Kind, objects: &mut [Value]) {
+    if kind.is("flowcontrol.apiserver.k8s.io", "FlowSchema") {
+        objects.sort_by_key(|schema| {
+            let precedence = schema["spec"].int("matchingPrecedence").unwrap_or(0);
+            (precedence, schema["metadata"].text("name").to_owned())
+        });
+    }
+}
+
 /// What `conditions` of a row say: whether the object has come to its end.
 #[must_use]
 pub fn row_conditions(kind: &Kind, object: &Value) -> Vec<Value> {

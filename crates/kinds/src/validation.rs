@@ -156,6 +156,9 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
         ("coordination.k8s.io", "Lease") => others::lease(new, errors),
         ("policy", "PodDisruptionBudget") => others::disruption_budget(new, errors),
         ("autoscaling", "HorizontalPodAutoscaler") => others::autoscaler(new, errors),
+        ("certificates.k8s.io", "CertificateSigningRequest") if old.is_none() => {
+            others::certificate_request(new, errors);
+        }
         ("storage.k8s.io", "StorageClass") => others::storage_class(new, old, errors),
         ("networking.k8s.io", "IngressClass") if new.at("spec.controller").is_null() => {
             errors.required(&Path::root("spec").child("controller"), "");

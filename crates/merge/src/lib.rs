@@ -26,6 +26,7 @@ pub use apply::{
 };
 pub use depth::DEPTH_MAX;
 pub use error::PatchError;
+pub use go::plain as in_go;
 pub use json_patch::{OPERATIONS_MAX, json_patch};
 pub use merge_patch::merge_patch;
 pub use overlay::overlay;

@@ -82,13 +82,11 @@ fn check_request(call: &Call, new: &Value) -> Result<()> {
     let text = new["spec"]["request"].as_str().unwrap_or_default();
     let pem = from_base64(text).unwrap_or_default();
     let read = CertificateRequest::from_pem(&pem).map_err(|why| {
-        let bytes: Vec<String> = pem.iter().map(|b| format!("{b:#x}")).collect();
-        let shown = bytes.join(", ");
         Error::invalid_field(
             call.resource.about_kind(meta::name(new)),
             "FieldValueInvalid",
             "spec.request",
-            format!("Invalid value: []byte{{{shown}}}: {why}"),
+            format!("Invalid value: {text:?}: {why}"),
         )
     })?;
     let client = new["spec"]["signerName"] == CLIENT;

@@ -129,6 +129,9 @@ impl Addresses {
     fn check(&self, address: &str, taken: &Others) -> Result<(), &'static str> {
         let number = address.parse::<Ipv4Addr>().map(u32::from).unwrap_or(0);
         let offset = number.wrapping_sub(self.network);
+        if number < self.network || offset >= self.size {
+            return Err("the provided network does not match the current range");
+        }
         if offset == 0 || offset >= self.size - 1 {
             return Err("the provided IP is not in the valid range");
         }

@@ -131,7 +131,9 @@ fn paths(call: &Call) -> Result<ScalePaths> {
             present: path("status.replicas"),
             selector: None,
         }),
-        Definition::Custom(custom) => custom.scale().ok_or(Error::NoSuchPath),
+        Definition::Custom(custom) => custom
+            .scale()
+            .ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name))),
     }
 }
 

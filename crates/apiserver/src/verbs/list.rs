@@ -459,7 +459,11 @@ fn as_values(
         }
         Shape::Table => {
             let include = respond::include_object(call)?;
-            let rows = decoded.map(|value| respond::row(call, &value, include));
+            let mut sorted: Vec<Value> = decoded.collect();
+            resource.sort_rows(&mut sorted);
+            let rows = sorted
+                .iter()
+                .map(|value| respond::row(call, value, include));
             json!({
                 "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
                 "columnDefinitions": respond::definitions(resource),

@@ -118,7 +118,11 @@ impl Patch {
         super::update::settle_name(call, &mut named)?;
         let checked = crate::call::check_kind(&mut new, speaks)
             .and_then(|()| call.check_fields(&mut new, speaks, options, &self.mistakes));
-        checked.map_err(|error| does_not_fit(&named, speaks, &error))?;
+        checked.map_err(|error| match self.kind {
+            PatchType::Strategic => not_of_type(&self.patch, &error)
+                .unwrap_or_else(|| does_not_fit(&named, speaks, &error)),
+            _ => does_not_fit(&named, speaks, &error),
+        })?;
         Ok(new)
     }
 
@@ -259,6 +263,36 @@ fn does_not_fit(patched: &Value, speaks: &Speaks, error: &Error) -> Error {
         "patch",
         format!("Invalid value: {:?}: {why}", shown.to_string()),
     )
+}
+
+/// What a strategic patch puts where another type belongs: the patch is shown, and what was expected.
+fn not_of_type(patch: &Value, error: &Error) -> Option<Error> {
+    let text = error.to_string();
+    let (_, cause) = text.split_once("json: cannot unmarshal ")?;
+    let (given, _) = cause.split_once(' ')?;
+    let (_, wanted) = cause.rsplit_once(" of type ")?;
+    let given = match given {
+        "object" => "map",
+        "array" => "slice",
+        "number" => "int64",
+        other => other,
+    };
+    let why = if wanted.starts_with("[]") {
+        format!("cannot restore slice from {given}")
+    } else if wanted.starts_with("map[") {
+        format!("cannot restore map from {given}")
+    } else if wanted.contains('.') {
+        format!("cannot restore struct from: {given}")
+    } else {
+        format!("unrecognized type: {wanted}")
+    };
+    let shown = cedge_merge::in_go(patch);
+    Some(Error::invalid_field(
+        crate::status::About::default(),
+        "FieldValueInvalid",
+        "patch",
+        format!("Invalid value: {shown:?}: {why}"),
+    ))
 }
 
 fn wrong_option(reason: &str, field: &str, message: &str) -> Error {

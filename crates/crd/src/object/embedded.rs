@@ -135,11 +135,20 @@ fn coerce(value: &mut Value, node: &Node, root: bool, path: &str, removed: &mut 
     }
 }
 
+/// Fields of the metadata that are not there if they are empty.
+const MAY_BE_EMPTY: [&str; 4] = ["annotations", "finalizers", "labels", "ownerReferences"];
+
 fn drop_unknown(meta: &mut Value, path: &str, removed: &mut Vec<String>) {
     let Some(map) = meta.as_object_mut() else {
         return;
     };
     map.retain(|name, value| {
+        // What is empty is not written again.
+        let empty = value.as_object().is_some_and(serde_json::Map::is_empty)
+            || value.as_array().is_some_and(Vec::is_empty);
+        if empty && MAY_BE_EMPTY.contains(&name.as_str()) {
+            return false;
+        }
         let known = KNOWN.contains(&name.as_str());
         if !known {
             removed.push(format!("{path}.{name}"));

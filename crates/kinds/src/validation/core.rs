@@ -583,4 +583,80 @@ pub(super) fn quota(new: &Value, errors: &mut Errors) {
         }
         resources::name_for_quota(name, &place, errors);
     }
+    quota_scopes(new.field("spec"), &spec.child("scopes"), errors);
 }
+
+/// Scopes that are known, and count what the quota limits.
+fn quota_scopes(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const OF_PODS: [&str; 5] = [
+        "Terminating",
+        "NotTerminating",
+        "NotBestEffort",
+        "PriorityClass",
+        "CrossNamespacePodAffinity",
+    ];
+    let shown = spec.field("scopes");
+    let scopes: Vec<&str> = spec
+        .items("scopes")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    for scope in &scopes {
+        let counts: &[&str] = match *scope {
+            "BestEffort" => &["pods"],
+            "VolumeAttributesClass" => &["persistentvolumeclaims", "requests.storage"],
+            scope if OF_PODS.contains(&scope) => QUOTA_OF_PODS,
+            _ => {
+                errors.invalid(path, shown.clone(), "unsupported scope");
+                continue;
+            }
+        };
+        for (name, _) in spec.entries("hard") {
+            if STANDARD_QUOTA.contains(&name) && !counts.contains(&name) {
+                errors.invalid(path, shown.clone(), "unsupported scope applied to resource");
+            }
+        }
+    }
+    for (one, other) in [
+        ("BestEffort", "NotBestEffort"),
+        ("Terminating", "NotTerminating"),
+    ] {
+        if scopes.contains(&one) && scopes.contains(&other) {
+            errors.invalid(path, shown.clone(), "conflicting scopes");
+        }
+    }
+}
+
+/// What a quota of pods can limit.
+const QUOTA_OF_PODS: &[&str] = &[
+    "pods",
+    "cpu",
+    "memory",
+    "limits.cpu",
+    "limits.memory",
+    "requests.cpu",
+    "requests.memory",
+];
+
+/// What quotas can limit beside counts of objects.
+const STANDARD_QUOTA: [&str; 19] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+];

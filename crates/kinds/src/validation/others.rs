@@ -359,3 +359,56 @@ pub(super) fn volume_attachment(new: &Value, errors: &mut Errors) {
     let node = spec.text("nodeName");
     errors.invalid_all(&path.child("nodeName"), node, formats::dns_subdomain(node));
 }
+
+/// What a certificate may be good for.
+const USAGES: [&str; 23] = [
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
+
+/// Rules of a new request for a certificate; what it asks to be signed is read elsewhere.
+pub(super) fn certificate_request(new: &Value, errors: &mut Errors) {
+    let path = Path::root("spec");
+    let spec = new.field("spec");
+    let place = path.child("usages");
+    let usages = spec.items("usages");
+    if usages.is_empty() {
+        errors.required(&place, "");
+    }
+    for (i, usage) in usages.iter().enumerate() {
+        let text = usage.as_str().unwrap_or_default();
+        if !USAGES.contains(&text) {
+            errors.not_supported(&place.index(i), text, &USAGES);
+        }
+    }
+    for (i, usage) in usages.iter().enumerate() {
+        if usages[..i].contains(usage) {
+            errors.duplicate(&place.index(i), usage.clone());
+        }
+    }
+    if let Some(seconds) = spec.int("expirationSeconds").filter(|s| *s < 600) {
+        let detail = "may not specify a duration less than 600 seconds (10 minutes)";
+        errors.invalid(&path.child("expirationSeconds"), seconds, detail);
+    }
+}
