@@ -1,4 +1,5 @@
-//! A cluster that others made: kube-apiserver over etcd, `cedge attach` beside it, and a node of ours.
+//! A cluster that others made: kube-apiserver over etcd, if asked their controller manager and scheduler, `cedge attach`
+//! beside it, and a node of ours.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ const PROGRAMS: &str = "KUBEBUILDER_ASSETS";
 #[derive(Debug)]
 pub struct Foreign {
     dir: PathBuf,
+    programs: PathBuf,
     hub: u16,
     processes: Vec<Child>,
 }
@@ -32,16 +34,50 @@ impl Foreign {
     /// # Panics
     /// If there should be one, and it does not come up.
     pub fn start(folder: &Path) -> Result<Self, String> {
+        // Nothing makes accounts here.
+        Self::begin(folder, &["--disable-admission-plugins=ServiceAccount"])
+    }
+
+    /// Starts the same with their controllers and their scheduler, as people run it.
+    ///
+    /// # Errors
+    /// Why there is no such cluster on this machine.
+    ///
+    /// # Panics
+    /// If there should be one, and it does not come up.
+    pub fn whole(folder: &Path) -> Result<Self, String> {
+        let mut this = Self::begin(folder, &["--allow-privileged"])?;
+        let programs = this.programs.clone();
+        let kubeconfig = format!("--kubeconfig={}", this.kubeconfig().display());
+        let file = |flag: &str, name: &str| format!("--{flag}={}", this.path(name));
+        let controllers = [
+            kubeconfig.clone(),
+            file("service-account-private-key-file", "sa.key"),
+            file("root-ca-file", "ca.crt"),
+            file("cluster-signing-cert-file", "ca.crt"),
+            file("cluster-signing-key-file", "ca.key"),
+            "--leader-elect=false".to_owned(),
+            "--secure-port=0".to_owned(),
+        ];
+        let program = programs.join("kube-controller-manager");
+        this.spawn(&program, &controllers.each_ref().map(String::as_str))?;
+        let scheduler = [&kubeconfig, "--leader-elect=false", "--secure-port=0"];
+        this.spawn(&programs.join("kube-scheduler"), &scheduler)?;
+        Ok(this)
+    }
+
+    fn begin(folder: &Path, more: &[&str]) -> Result<Self, String> {
         let programs = std::env::var_os(PROGRAMS).ok_or(format!("{PROGRAMS} is not set"))?;
         let programs = PathBuf::from(programs);
         let [etcd, peer, api, hub] = ports();
         let mut this = Self {
             dir: folder.to_owned(),
+            programs,
             hub,
             processes: Vec::new(),
         };
         this.credentials(api);
-        let own = programs.join("etcd");
+        let own = this.programs.join("etcd");
         let program = if own.exists() { own } else { "etcd".into() };
         let (client, peer) = (
             format!("http://127.0.0.1:{etcd}"),
@@ -58,7 +94,7 @@ impl Foreign {
                 &format!("--initial-cluster=default={peer}"),
             ],
         )?;
-        this.api(&programs.join("kube-apiserver"), &client, api)?;
+        this.api(&client, api, more)?;
         this.until_served("/readyz");
         let (hub, file) = (format!("127.0.0.1:{hub}"), this.kubeconfig());
         let (file, data) = (file.display().to_string(), this.path("attach"));
@@ -70,9 +106,8 @@ impl Foreign {
 
     /// Keys and certificates: one authority for all, as `kubeadm` makes it.
     fn credentials(&self, api: u16) {
-        let authority = Authority::ephemeral();
+        let authority = Authority::load_or_create(&self.dir).expect("ca.crt and ca.key");
         let ca = authority.certificate_pem();
-        std::fs::write(self.dir.join("ca.crt"), &ca).expect("a file");
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
         let server = authority.server_credential(names, clock::now());
         let save = |credential: &Credential, name: &str| {
@@ -98,7 +133,7 @@ impl Foreign {
             .expect("a file");
     }
 
-    fn api(&mut self, program: &Path, etcd: &str, port: u16) -> Result<(), String> {
+    fn api(&mut self, etcd: &str, port: u16, more: &[&str]) -> Result<(), String> {
         let file = |flag: &str, name: &str| format!("--{flag}={}", self.path(name));
         let args = [
             format!("--etcd-servers={etcd}"),
@@ -106,8 +141,6 @@ impl Foreign {
             "--bind-address=127.0.0.1".to_owned(),
             "--endpoint-reconciler-type=none".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
-            // Nothing makes accounts here.
-            "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             file("service-account-key-file", "sa.crt"),
@@ -118,7 +151,9 @@ impl Foreign {
             file("kubelet-client-certificate", "kubelet-client.crt"),
             file("kubelet-client-key", "kubelet-client.key"),
         ];
-        self.spawn(program, &args.each_ref().map(String::as_str))
+        let args = args.iter().map(String::as_str);
+        let args: Vec<&str> = args.chain(more.iter().copied()).collect();
+        self.spawn(&self.programs.join("kube-apiserver"), &args)
     }
 
     /// Starts a node of ours on the hub beside the API.
@@ -168,7 +203,9 @@ impl Foreign {
         self.dir.join(name).display().to_string()
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    /// The file that speaks to it as an administrator.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("kubeconfig")
     }
 

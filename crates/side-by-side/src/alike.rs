@@ -160,11 +160,11 @@ fn dumps(text: &str) -> String {
     out + rest
 }
 
-/// What must differ in what programs print, and what takes its place.
+/// What must differ in what programs print, and what takes its place; the order counts.
 static PRINTED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         (
-            r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+            r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)? ?(Z|[+-]\d\d:?\d\d)( UTC)?",
             "TIME",
         ),
         (
@@ -173,14 +173,23 @@ static PRINTED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ),
         (r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "LOG "),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
-        (r#"(resourceVersion"?: ")\d+"#, "${1}N"),
-        (r"(?m)(127\.0\.0\.1:)\d+", "${1}PORT"),
-        (r"\b10\.\d+\.\d+\.\d+\b", "ADDRESS"),
+        (r#"(resourceVersion"?: ?"|Resource Version: +)\d+"#, "${1}N"),
+        (r"(?m)(127\.0\.0\.1:|\[::1\]:)\d+", "${1}PORT"),
+        (r"\b(10|192)\.\d+\.\d+\.\d+\b", "ADDRESS"),
         (r"\b3[0-2]\d{3}\b", "PORT"),
+        // The age of an event: since when, how often.
+        (r"\b(\d+[smhd])+ \(x\d+ over (\d+[smhd])+\)", "AGE"),
         (r"\b(\d+[smhd])+( ago)?\b", "AGE"),
+        // Hashes of pod templates, and generated names.
+        (r"\b(pod-template-hash=|controller-revision-hash=\S*?)[bcdfghjklmnpqrstvwxz2456789]{6,10}\b", "${1}HASH"),
+        (r"-[bcdfghjklmnpqrstvwxz2456789]{8,10}\b", "-HASH"),
         (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-XXXXX"),
         (r"/tmp/[^ \n]*", "FILE"),
         (r"v1\.37\.2\+cedge", "v1.37.2"),
+        // Users that a node makes up.
+        (r"\b19\d{8}\b", "USER"),
+        (r"(pod-template-hash: )[0-9a-z]+", "${1}HASH"),
+        (r"(Expected resource version to be \d+, was )\d+", "${1}N"),
         // Columns are as wide as the longest that stands in them.
         (r" {2,}", "  "),
         (r"(?m) +$", ""),
@@ -193,7 +202,7 @@ static PRINTED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 /// What a program printed, with what must differ replaced.
 #[must_use]
 pub fn printed(text: &str) -> String {
-    PRINTED.iter().fold(text.to_owned(), |text, (word, with)| {
+    PRINTED.iter().fold(dumps(text), |text, (word, with)| {
         word.replace_all(&text, *with).into_owned()
     })
 }
@@ -257,5 +266,20 @@ mod tests {
         let other = differences(&real, &of("2", "a-xwz24", json!([2])));
         assert_eq!(other.len(), 1);
         assert_eq!(other[0].at, "/extra/0");
+    }
+
+    #[test]
+    fn what_a_program_prints_is_alike_but_for_what_must_differ() {
+        let of = |uid: &str, age: &str, address: &str, hash: &str| {
+            printed(&format!(
+                "pod/d-{hash}-bcdfg   {age}   {address}\nuid: {uid}\nresourceVersion: \"{}\"\n",
+                age.len()
+            ))
+        };
+        let uid = "01234567-89ab-cdef-0123-456789abcdef";
+        let one = of(uid, "3s", "10.96.3.4", "7d9c8b5f66");
+        let other = of(&uid.replace('0', "f"), "1m12s", "10.43.0.1", "5f6b7c8d9");
+        assert_eq!(one, other);
+        assert_ne!(one, of(uid, "3s", "1.2.3.4", "7d9c8b5f66"));
     }
 }

@@ -3,10 +3,12 @@
 //! A [`Sequence`] of requests (see [`corpus`]) is sent to both at the same time, each request after the answers to the
 //! one before; status, the headers that clients read, and bodies are compared after replacing what must differ: uids,
 //! times, revisions, addresses (see [`alike`]). The real one is the oracle of `tests/oracle`, found through
-//! `KUBEBUILDER_ASSETS`; on a machine without it the test says that it is skipped.
+//! `KUBEBUILDER_ASSETS`; on a machine without it the test says that it is skipped. A second corpus, of kubectl commands, is
+//! compared by what they print (see [`script`]).
 
 pub mod alike;
 pub mod corpus;
+pub mod script;
 pub mod sequence;
 pub mod server;
 pub mod session;
