@@ -3,8 +3,8 @@
 mod custom;
 mod operations;
 mod parameters;
-pub(crate) mod roots;
 pub(crate) mod protobuf;
+pub(crate) mod roots;
 pub(crate) mod v2;
 pub(crate) mod v3;
 

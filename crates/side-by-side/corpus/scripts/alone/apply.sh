@@ -127,7 +127,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: none}
 END
-EDITOR='sed -i s/3/4/' kubectl edit configmap ss
+EDITOR='sed -i /c:/s/3/4/' kubectl edit configmap ss
 EDITOR=true kubectl edit configmap ss
 kubectl get configmap ss -o jsonpath='{.data}'
 kubectl create -f - <<END
