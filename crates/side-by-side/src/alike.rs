@@ -177,13 +177,13 @@ static PRINTED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(?m)(127\.0\.0\.1:|\[::1\]:)\d+", "${1}PORT"),
         (r"\b(10|192)\.\d+\.\d+\.\d+\b", "ADDRESS"),
         (r"\b3[0-2]\d{3}\b", "PORT"),
-        // The age of an event: since when, how often.
-        (r"\b(\d+[smhd])+ \(x\d+ over (\d+[smhd])+\)", "AGE"),
-        (r"\b(\d+[smhd])+( ago)?\b", "AGE"),
-        // Hashes of pod templates, and generated names.
+        // Hashes of pod templates, and generated names: before ages, as some look like one.
         (r"\b(pod-template-hash=|controller-revision-hash=\S*?)[bcdfghjklmnpqrstvwxz2456789]{6,10}\b", "${1}HASH"),
         (r"-[bcdfghjklmnpqrstvwxz2456789]{8,10}\b", "-HASH"),
         (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-XXXXX"),
+        // The age of an event: since when, how often.
+        (r"\b(\d+[smhd])+ \(x\d+ over (\d+[smhd])+\)", "AGE"),
+        (r"\b(\d+[smhd])+( ago)?\b", "AGE"),
         (r"/tmp/[^ \n]*", "FILE"),
         (r"v1\.37\.2\+cedge", "v1.37.2"),
         // Users that a node makes up.

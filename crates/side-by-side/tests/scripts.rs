@@ -16,7 +16,7 @@ use futures::StreamExt as _;
 /// Folder, script and first line of the commands that differ.
 const KNOWN: &str = include_str!("../corpus/scripts/known.txt");
 /// How many scripts run at the same time.
-const TOGETHER: usize = 3;
+const TOGETHER: usize = 5;
 /// New differences that are only told: a machine may be slower than a script waits.
 const FEW: usize = 2;
 /// The node's name at both.
@@ -110,7 +110,9 @@ async fn compare(
         unlike(what, &script, real, ours)
     };
     let (last, first): (Vec<Script>, Vec<Script>) = scripts.into_iter().partition(|s| s.alone);
-    let first = futures::stream::iter(first).map(both).buffered(TOGETHER);
+    let first = futures::stream::iter(first)
+        .map(both)
+        .buffer_unordered(TOGETHER);
     let mut found: Vec<Vec<Unlike>> = first.collect().await;
     for script in last {
         found.push(both(script).await);
