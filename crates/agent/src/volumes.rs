@@ -94,6 +94,10 @@ impl Maker<'_> {
                 ..Made::free(path)
             });
         }
+        if volume.ephemeral.is_some() {
+            let path = self.made_for_us(&volume.name)?;
+            return Ok(Made::free(path));
+        }
         let files = self.files(volume)?;
         let Some(files) = files else {
             return Err(format!(

@@ -86,6 +86,10 @@ pub enum Controller {
     TokenSecrets,
     /// `Endpoints` of Services, the older form of those.
     Endpoints,
+    /// `EndpointSlices` of Endpoints that somebody wrote.
+    EndpointSliceMirroring,
+    /// Claims of volumes that live as long as their pod.
+    EphemeralVolume,
     /// Binds claims and volumes.
     VolumeBinder,
     /// Keeps claims that pods use.
@@ -118,7 +122,7 @@ impl Default for Config {
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Namespace,
         Self::GarbageCollector,
         Self::Deployment,
@@ -144,6 +148,8 @@ impl Controller {
         Self::NodeTtl,
         Self::TokenSecrets,
         Self::Endpoints,
+        Self::EndpointSliceMirroring,
+        Self::EphemeralVolume,
         Self::VolumeBinder,
         Self::ClaimProtection,
         Self::VolumeProtection,
@@ -179,6 +185,8 @@ impl Controller {
             Self::NodeTtl => "ttl-controller",
             Self::TokenSecrets => "serviceaccount-token-controller",
             Self::Endpoints => "endpoints-controller",
+            Self::EndpointSliceMirroring => "endpointslice-mirroring-controller",
+            Self::EphemeralVolume => "ephemeral-volume-controller",
             Self::VolumeBinder => "persistentvolume-binder-controller",
             Self::ClaimProtection => "persistentvolumeclaim-protection-controller",
             Self::VolumeProtection => "persistentvolume-protection-controller",

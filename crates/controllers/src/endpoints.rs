@@ -1,5 +1,6 @@
 //! Endpoints: where the pods of a Service are, in the older form, one object a Service.
 
+mod pack;
 mod plan;
 mod trigger;
 
@@ -18,8 +19,11 @@ use crate::patch;
 use plan::View;
 use trigger::Triggers;
 
+pub(crate) use pack::Packer;
+pub(crate) use plan::TRIGGERED;
+
 /// Locks of elections that stand in Endpoints have no Service.
-const LOCK: &str = "control-plane.alpha.kubernetes.io/leader";
+pub(crate) const LOCK: &str = "control-plane.alpha.kubernetes.io/leader";
 
 #[derive(Clone)]
 struct Addresses {

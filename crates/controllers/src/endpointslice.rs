@@ -19,8 +19,8 @@ use plan::{Change as Planned, View};
 
 pub(crate) use plan::{number_of, protocol_of};
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(crate) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
 

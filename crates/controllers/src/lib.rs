@@ -25,6 +25,7 @@ mod expectations;
 mod gc;
 mod history;
 mod job;
+mod mirror;
 mod namespace;
 mod node_lifecycle;
 mod node_ttl;
@@ -108,7 +109,9 @@ fn start(controller: Controller, ctx: &Context) {
         Controller::TokenSecrets => token_secrets::start(ctx),
         Controller::EndpointSlice => endpointslice::start(ctx),
         Controller::Endpoints => endpoints::start(ctx),
+        Controller::EndpointSliceMirroring => mirror::start(ctx),
         Controller::VolumeBinder => volumes::start(ctx),
+        Controller::EphemeralVolume => volumes::start_ephemeral(ctx),
         Controller::ClaimProtection => volumes::start_claim_protection(ctx),
         Controller::VolumeProtection => volumes::start_volume_protection(ctx),
         Controller::LocalPath => volumes::start_provisioner(ctx),

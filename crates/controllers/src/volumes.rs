@@ -7,6 +7,7 @@
 
 mod bind;
 mod claim;
+mod ephemeral;
 mod local;
 mod plan;
 mod protection;
@@ -21,6 +22,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::context::Context;
 
+pub(crate) use ephemeral::start as start_ephemeral;
 pub(crate) use local::start as start_provisioner;
 pub(crate) use protection::{
     start_claims as start_claim_protection, start_volumes as start_volume_protection,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::HostPathVolumeSource;
+use k8s_openapi::api::core::v1::{HostPathVolumeSource, PersistentVolumeClaim};
 
 use super::{Maker, owner};
 use crate::storage;
@@ -12,11 +12,43 @@ use crate::storage;
 impl Maker<'_> {
     /// The directory of the volume that a claim is bound to.
     pub(super) fn claimed(&self, volume: &str, name: &str) -> Result<PathBuf, String> {
-        let namespace = self.pod.metadata.namespace.as_deref().unwrap_or("default");
-        let claim = self
-            .objects
-            .claim(namespace, name)
-            .map_err(|e| e.to_string())?;
+        let claim = self.claim(name)?;
+        self.bound(volume, name, claim)
+    }
+
+    /// The same for an ephemeral volume, whose claim bears the pod's name and must be made for this very pod.
+    pub(super) fn made_for_us(&self, volume: &str) -> Result<PathBuf, String> {
+        let pod = &self.pod.metadata;
+        let own = pod.name.as_deref().unwrap_or_default();
+        let name = format!("{own}-{volume}");
+        let claim = self.claim(&name)?;
+        let owners = claim.metadata.owner_references.iter().flatten();
+        let mut owners = owners.filter(|owner| owner.controller == Some(true));
+        if !owners.any(|owner| Some(&owner.uid) == pod.uid.as_ref()) {
+            let namespace = self.namespace();
+            return Err(format!(
+                "PVC {namespace}/{name} was not created for pod {namespace}/{own} (pod is not owner)"
+            ));
+        }
+        self.bound(volume, &name, claim)
+    }
+
+    fn claim(&self, name: &str) -> Result<PersistentVolumeClaim, String> {
+        let claim = self.objects.claim(self.namespace(), name);
+        claim.map_err(|e| e.to_string())
+    }
+
+    fn namespace(&self) -> &str {
+        self.pod.metadata.namespace.as_deref().unwrap_or("default")
+    }
+
+    fn bound(
+        &self,
+        volume: &str,
+        name: &str,
+        claim: PersistentVolumeClaim,
+    ) -> Result<PathBuf, String> {
+        let namespace = self.namespace();
         let bound = claim.spec.and_then(|s| s.volume_name);
         let bound = bound
             .filter(|b| !b.is_empty())

@@ -396,3 +396,35 @@ async fn a_claimed_directory_outlives_its_pods_and_goes_with_its_volume() {
     }
     panic!("the directory is still there");
 }
+
+#[tokio::test]
+async fn an_ephemeral_volume_is_only_for_the_pod_that_it_was_made_for() {
+    let lab = Lab::new();
+    let place = lab.config.data_dir.join("storage/pvc-2");
+    let claim = |owner: &str| {
+        let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": owner, "controller": true});
+        json!({"metadata": {"name": "p-v", "namespace": "default", "ownerReferences": [owner]}, "spec": {"volumeName": "pvc-2"}})
+    };
+    let volume = json!({"metadata": {"name": "pvc-2"}, "spec": {"persistentVolumeReclaimPolicy": "Delete",
+        "hostPath": {"path": place, "type": "DirectoryOrCreate"}}});
+    lab.objects.set("persistentvolumes/-/pvc-2", &volume);
+    lab.objects
+        .set("persistentvolumeclaims/default/p-v", &claim("another"));
+    let mut container = shell("echo x > /var/tmp/data/file");
+    container["volumeMounts"] = json!([{"name": "v", "mountPath": "/var/tmp/data"}]);
+    let spec = json!({"restartPolicy": "Never", "containers": [container],
+        "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]});
+    lab.pod("p", spec);
+    let why = "PVC default/p-v was not created for pod default/p (pod is not owner)";
+    for _ in 0..600 {
+        if lab.told().iter().any(|t| t.contains(why)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(lab.told().iter().any(|t| t.contains(why)));
+    lab.objects
+        .set("persistentvolumeclaims/default/p-v", &claim("uid-p"));
+    lab.phase("p", "Succeeded").await;
+    assert!(place.join("file").exists());
+}

@@ -10,12 +10,13 @@ use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
 };
 
+use super::pack::{Packer, key_of, order, port_order};
 use crate::endpointslice::{HEADLESS, number_of, protocol_of};
 use crate::pods;
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";
-const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+pub(crate) const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 /// Addresses of one object, as in Kubernetes: more would make it too large to send to every node.
 const CAPACITY: usize = 1000;
@@ -27,9 +28,6 @@ pub(super) struct View {
     truncated: bool,
     trigger: Option<Timestamp>,
 }
-
-/// By address and pod, so that two pods on one address stay two.
-type Ready = BTreeMap<(String, String), (EndpointAddress, bool)>;
 
 impl View {
     pub(super) fn new(service: Service, all: &[Pod], trigger: Option<Timestamp>) -> Self {
@@ -105,7 +103,7 @@ impl View {
 fn subsets(service: &Service, all: &[Pod]) -> Vec<EndpointSubset> {
     let spec = service.spec.clone().unwrap_or_default();
     let publish = spec.publish_not_ready_addresses == Some(true);
-    let mut by_port: Vec<(Option<EndpointPort>, Ready)> = Vec::new();
+    let mut packer = Packer::default();
     for pod in all {
         if pods::is_terminal(pod) || (!publish && pods::is_deleting(pod)) {
             continue;
@@ -128,37 +126,10 @@ fn subsets(service: &Service, all: &[Pod]) -> Vec<EndpointSubset> {
         }
         let ready = publish || pods::is_ready(pod);
         for port in ports {
-            let entry = (address.clone(), ready);
-            match by_port.iter_mut().find(|(p, _)| *p == port) {
-                Some((_, map)) => _ = map.insert(key_of(&address), entry),
-                None => by_port.push((port, [(key_of(&address), entry)].into())),
-            }
+            packer.add(port, &address, ready);
         }
     }
-    let mut groups: Vec<(Vec<EndpointPort>, Ready)> = Vec::new();
-    for (port, ready) in by_port {
-        match groups.iter_mut().find(|(_, r)| *r == ready) {
-            Some((ports, _)) => ports.extend(port),
-            None => groups.push((port.into_iter().collect(), ready)),
-        }
-    }
-    let mut subsets: Vec<EndpointSubset> = groups.into_iter().map(subset).collect();
-    subsets.sort_by_key(order);
-    subsets
-}
-
-fn subset((mut ports, all): (Vec<EndpointPort>, Ready)) -> EndpointSubset {
-    let (ready, not): (Vec<_>, Vec<_>) = all.into_values().partition(|(_, ready)| *ready);
-    let list = |side: Vec<(EndpointAddress, bool)>| {
-        let addresses: Vec<EndpointAddress> = side.into_iter().map(|(a, _)| a).collect();
-        Some(addresses).filter(|a| !a.is_empty())
-    };
-    ports.sort_by_key(port_order);
-    EndpointSubset {
-        addresses: list(ready),
-        not_ready_addresses: list(not),
-        ports: Some(ports).filter(|p| !p.is_empty()),
-    }
+    packer.subsets()
 }
 
 fn address(service: &Service, pod: &Pod) -> Option<EndpointAddress> {
@@ -218,25 +189,4 @@ fn truncate(subsets: &mut [EndpointSubset]) -> bool {
         }
     }
     true
-}
-
-fn key_of(address: &EndpointAddress) -> (String, String) {
-    let uid = address.target_ref.as_ref().and_then(|t| t.uid.clone());
-    (address.ip.clone(), uid.unwrap_or_default())
-}
-
-fn port_order(port: &EndpointPort) -> (Option<String>, i32, Option<String>) {
-    (port.name.clone(), port.port, port.protocol.clone())
-}
-
-type Order = (
-    Vec<(Option<String>, i32, Option<String>)>,
-    Vec<(String, String)>,
-);
-
-fn order(subset: &EndpointSubset) -> Order {
-    let ports = subset.ports.iter().flatten().map(port_order).collect();
-    let all = [&subset.addresses, &subset.not_ready_addresses];
-    let all = all.into_iter().flatten().flatten().map(key_of).collect();
-    (ports, all)
 }

@@ -199,7 +199,12 @@ pub(super) fn claims_used_by(pod: &Pod) -> Vec<String> {
             return Some(source.claim_name.clone());
         }
         let ephemeral = volume.ephemeral.as_ref();
-        ephemeral.map(|_| format!("{name}-{}", volume.name))
+        ephemeral.map(|_| made_for(name, &volume.name))
     });
     claims.collect()
+}
+
+/// The name of the claim of a pod's ephemeral volume.
+pub(super) fn made_for(pod: &str, volume: &str) -> String {
+    format!("{pod}-{volume}")
 }

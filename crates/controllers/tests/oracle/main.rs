@@ -20,6 +20,7 @@ mod measured;
 mod nodes;
 mod quotas;
 mod rollout;
+mod services;
 mod stateful;
 mod volumes;
 mod world;

@@ -268,3 +268,58 @@ fn a_class_without_nodes_of_its_own_gets_directories_on_the_node_that_was_chosen
         delete(&nodes, "keeps-volumes").await;
     });
 }
+
+#[test]
+fn an_ephemeral_volume_has_a_claim_that_lives_as_long_as_its_pod() {
+    run(async |world: &World| {
+        world.namespace("ephemeral").await;
+        let (pods, claims) = (world.pods("ephemeral"), claims(world, "ephemeral"));
+        let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "none"});
+        let template = json!({"metadata": {"labels": {"l": "1"}}, "spec": spec});
+        let spec = json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "a"}],
+            "volumes": [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]});
+        let pod = pods
+            .create(json!({"metadata": {"name": "p"}, "spec": spec}))
+            .await;
+        let made = claims.until("p-scratch", |c| !c.is_null()).await;
+        assert_eq!(made["metadata"]["labels"], json!({"l": "1"}));
+        let owner = &made["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["uid"], pod["metadata"]["uid"]);
+        assert_eq!(owner["blockOwnerDeletion"], true);
+        // One that somebody deletes is made again.
+        let first = made["metadata"]["uid"].clone();
+        delete(&claims, "p-scratch").await;
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        _ = claims
+            .0
+            .patch("p-scratch", &PatchParams::default(), &free)
+            .await;
+        claims
+            .until("p-scratch", |c| {
+                !c.is_null() && c["metadata"]["uid"] != first
+            })
+            .await;
+        delete(&pods, "p").await;
+        claims.until_gone("p-scratch").await;
+        // One that another made is not used.
+        claims
+            .create(claim(
+                "q-scratch",
+                "1Gi",
+                &json!({"storageClassName": "none"}),
+            ))
+            .await;
+        pods.create(json!({"metadata": {"name": "q"}, "spec": spec}))
+            .await;
+        let events = world.api("v1", "Event", "events", "ephemeral");
+        let why = "ephemeral volume scratch: PVC ephemeral/q-scratch was not created for pod ephemeral/q (pod is not owner)";
+        events
+            .until_all("the refusal", |e| {
+                e.iter()
+                    .any(|e| e["reason"] == "FailedBinding" && e["message"] == why)
+            })
+            .await;
+        delete(&pods, "q").await;
+        delete(&claims, "q-scratch").await;
+    });
+}

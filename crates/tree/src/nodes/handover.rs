@@ -158,10 +158,18 @@ async fn remove_others(table: &Writer, wanted: &BTreeMap<String, Bytes>) -> Resu
 fn refer(pod: &Value, namespace: &str, out: &mut BTreeSet<String>) {
     let mut names: Vec<(&str, &str)> = Vec::new();
     let spec = &pod["spec"];
+    let own = pod["metadata"]["name"].as_str().unwrap_or_default();
     for volume in list(&spec["volumes"]) {
         sources(volume, &mut names);
         let claim = &volume["persistentVolumeClaim"]["claimName"];
         add(&mut names, "persistentvolumeclaims", claim);
+        if let Some(volume) = volume["name"]
+            .as_str()
+            .filter(|_| volume["ephemeral"].is_object())
+        {
+            // Its claim is made for this pod and named after both.
+            out.insert(format!("persistentvolumeclaims/{namespace}/{own}-{volume}"));
+        }
         for source in list(&volume["projected"]["sources"]) {
             sources(source, &mut names);
         }
