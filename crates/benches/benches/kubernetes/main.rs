@@ -61,8 +61,14 @@ fn main() -> Result<()> {
         if wanted("idle") {
             idle::compare(&folder, &sides, &plan).await?;
         }
-        if wanted("requests") {
+        if wanted("starts") || wanted("requests") {
             requests::fill(&sides, &plan).await?;
+        }
+        if wanted("starts") {
+            let what = format!("killed, {} objects", plan.objects);
+            starts::again(&mut sides, &plan, &what).await?;
+        }
+        if wanted("requests") {
             requests::compare(&sides, &plan).await?;
         }
         if wanted("watches") {
@@ -72,7 +78,8 @@ fn main() -> Result<()> {
             pods::compare(&sides, &plan).await?;
         }
         if wanted("starts") && wanted("requests") {
-            starts::filled(&mut sides, &plan).await?;
+            let what = format!("killed, {} objects and the history of all this", plan.objects);
+            starts::again(&mut sides, &plan, &what).await?;
         }
         println!("\nat the end: {}", Machine::look().await?);
         Ok(())

@@ -31,7 +31,7 @@ pub(crate) async fn empty(folder: &Path, plan: &Plan) -> Result<()> {
 }
 
 /// Both are killed and started again with what they hold.
-pub(crate) async fn filled(sides: &mut Sides, plan: &Plan) -> Result<()> {
+pub(crate) async fn again(sides: &mut Sides, plan: &Plan, what: &str) -> Result<()> {
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
     for _ in 0..plan.rounds {
         sides.ours.kill();
@@ -47,11 +47,7 @@ pub(crate) async fn filled(sides: &mut Sides, plan: &Plan) -> Result<()> {
         sides.theirs.start().await?;
         theirs.push(ms(begun));
     }
-    show(
-        &format!("killed, {} objects and more", plan.objects),
-        &ours,
-        &theirs,
-    );
+    show(what, &ours, &theirs);
     Ok(())
 }
 
