@@ -7,8 +7,9 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-/// How long a state may take to come. Generous: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a state may take to come. Generous: the machine may be busy, and Kubernetes' garbage collector of pods takes
+/// up to 80 s after a node is gone (it looks every 20 s, and waits 40 s for the node to come back).
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Objects of one kind as JSON.
 #[derive(Debug, Clone)]
