@@ -23,6 +23,7 @@ mod values;
 
 pub use check::{NAMES, located};
 pub use expression::{Expression, Failure, REQUEST_RESOURCE, Scope, Weight, children};
+pub use values::RESERVED;
 
 /// What one rule may spend.
 pub const PER_RULE: u64 = 2_000_000;

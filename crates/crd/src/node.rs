@@ -223,17 +223,23 @@ impl Bounds {
 }
 
 fn known_format(kind: &str, format: &str) -> String {
-    let plain = format.replace('-', "");
-    let known = match kind {
-        "" | "string" => TEXT_FORMATS.contains(&plain.as_str()),
-        "integer" => matches!(format, "int32" | "int64"),
-        "number" => matches!(format, "float" | "double"),
-        _ => false,
-    };
-    if known {
+    let has_formats = matches!(kind, "" | "string" | "integer" | "number");
+    if has_formats && is_format(kind, format) {
         format.to_owned()
     } else {
         String::new()
+    }
+}
+
+/// Whether Kubernetes knows a format for values of this type; of other types than texts and numbers it knows of none that
+/// would be wrong.
+#[must_use]
+pub fn is_format(kind: &str, format: &str) -> bool {
+    match kind {
+        "" | "string" => TEXT_FORMATS.contains(&format.replace('-', "").as_str()),
+        "integer" => matches!(format, "int32" | "int64"),
+        "number" => matches!(format, "float" | "double"),
+        _ => true,
     }
 }
 

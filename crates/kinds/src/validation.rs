@@ -12,8 +12,10 @@ use crate::path::Path;
 use crate::read::Read;
 use crate::registry::Kind;
 
+mod claims;
 mod core;
 mod jobs;
+mod limits;
 pub mod metadata;
 mod network;
 mod numbers;
@@ -136,10 +138,10 @@ fn core_rules(name: &str, new: &Value, old: Option<&Value>, errors: &mut Errors)
         "Secret" => core::secret(new, old, errors),
         "Event" => core::event(new, errors),
         "Endpoints" => core::endpoints(new, errors),
-        "PersistentVolumeClaim" => core::claim(new, old, errors),
-        "PersistentVolume" => core::volume(new, old, errors),
-        "LimitRange" => core::limit_range(new, errors),
-        "ResourceQuota" => core::quota(new, errors),
+        "PersistentVolumeClaim" => claims::claim(new, old, errors),
+        "PersistentVolume" => claims::volume(new, old, errors),
+        "LimitRange" => limits::limit_range(new, errors),
+        "ResourceQuota" => limits::quota(new, errors),
         _ => {}
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cedge_crd::node::is_format;
 use serde_json::Value;
 
 use crate::call::Call;
@@ -82,42 +83,9 @@ fn formats(call: &Call, definition: &Value, old: Option<&Value>) {
 }
 
 fn unknown_formats(schema: &Value, found: &mut BTreeSet<String>) {
-    const TEXTS: [&str; 25] = [
-        "bsonobjectid",
-        "uri",
-        "email",
-        "hostname",
-        "ipv4",
-        "ipv6",
-        "cidr",
-        "mac",
-        "uuid",
-        "uuid3",
-        "uuid4",
-        "uuid5",
-        "isbn",
-        "isbn10",
-        "isbn13",
-        "creditcard",
-        "ssn",
-        "hexcolor",
-        "rgbcolor",
-        "byte",
-        "password",
-        "date",
-        "duration",
-        "datetime",
-        "k8sshortname",
-    ];
     let format = schema["format"].as_str().unwrap_or_default();
-    let plain = format.replace('-', "");
-    let known = match schema["type"].as_str().unwrap_or_default() {
-        "" | "string" => TEXTS.contains(&plain.as_str()) || plain == "k8slongname",
-        "integer" => matches!(format, "int32" | "int64"),
-        "number" => matches!(format, "float" | "double"),
-        _ => true,
-    };
-    if !format.is_empty() && !known {
+    let kind = schema["type"].as_str().unwrap_or_default();
+    if !format.is_empty() && !is_format(kind, format) {
         found.insert(format.to_owned());
     }
     for name in ["items", "additionalProperties", "not"] {

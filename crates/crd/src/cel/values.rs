@@ -20,8 +20,8 @@ pub(super) struct Size {
     total: u64,
 }
 
-/// Words that cannot be field names in an expression.
-const RESERVED: &[&str] = &[
+/// Words that cannot be names in an expression.
+pub const RESERVED: &[&str] = &[
     "true",
     "false",
     "null",

@@ -33,6 +33,11 @@ const STANDARD: &[&str] = &[
     "requests.storage",
 ];
 
+/// Whether quotas can limit a resource of this name, beside counts of objects.
+pub(super) fn is_standard_quota(name: &str) -> bool {
+    name != "storage" && STANDARD.contains(&name)
+}
+
 /// Rules of a container's (or pod's) `resources`.
 pub(super) fn validate(resources: &Value, path: &Path<'_>, errors: &mut Errors) {
     let (limits, requests) = (path.child("limits"), path.child("requests"));

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use cedge_crd::cel::RESERVED;
 use cedge_kinds::error::Errors;
 use cedge_kinds::formats;
 use cedge_kinds::path::Path;
@@ -14,30 +15,6 @@ use crate::undeclared::Names;
 
 const ANNOTATIONS_MAX: usize = 20;
 const ANNOTATION_EXPRESSION_MAX: usize = 5 * 1024;
-/// Words that no variable may have for a name.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 pub(super) fn validating(policy: &Value, errors: &mut Errors) {
     let (spec, path) = (policy.field("spec"), Path::root("spec"));
