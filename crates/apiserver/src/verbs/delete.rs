@@ -111,22 +111,22 @@ async fn attempt(
     admission::on_removal(api, call, &shown, options).await?;
     let mut new = old.clone();
     let step = mark(resource, &mut new, options, call.now);
-    let mut present = current.revision();
-    if step == Step::Remove && resource.is("", "pods") && at_once(&mut new, call.now) {
-        // Whoever watches pods sees that one goes before it is gone.
-        if !options.dry_run {
-            meta::remove(&mut new, "resourceVersion");
-            present = api.replace(resource, &new, present).await?;
-        }
-    }
+    // Whoever watches pods sees that one goes before it is gone.
+    let shown_first =
+        step == Step::Remove && resource.is("", "pods") && at_once(&mut new, call.now);
     let revision = match step {
         Step::Nothing => current.revision(),
         _ if options.dry_run => current.revision(),
-        Step::Mark => {
+        Step::Remove if !shown_first => api.remove(resource, &new, current.revision()).await?,
+        Step::Mark | Step::Remove => {
             meta::remove(&mut new, "resourceVersion");
-            api.replace(resource, &new, current.revision()).await?
+            let marked = api.replace(resource, &new, current.revision()).await?;
+            if shown_first {
+                remove_marked(api, resource, &mut new, marked).await?
+            } else {
+                marked
+            }
         }
-        Step::Remove => api.remove(resource, &new, present).await?,
     };
     let gone = step == Step::Remove;
     if gone && !options.dry_run {
@@ -135,6 +135,32 @@ async fn attempt(
     api.read_one(resource, &mut new).await?;
     meta::set_revision(&mut new, revision);
     Ok(Deleted { object: new, gone })
+}
+
+/// Removes what was marked in `revision`, whatever others write to it in between. One that another has removed by then
+/// went as well: both asked for the same.
+async fn remove_marked(
+    api: &Api,
+    resource: &Resource,
+    marked: &mut Value,
+    mut revision: u64,
+) -> Result<u64, WriteFailure> {
+    let path = resource.path(meta::namespace(marked), meta::name(marked));
+    for _ in 0..ATTEMPTS {
+        match api.remove(resource, marked, revision).await {
+            Err(WriteFailure::Conflict) => {}
+            done => return done,
+        }
+        let Some(object) = api.get(&resource.cache, &path).await? else {
+            return Ok(revision);
+        };
+        let present = object.value()?;
+        if meta::uid(&present) != meta::uid(marked) {
+            return Ok(revision);
+        }
+        (*marked, revision) = (present, object.revision());
+    }
+    Err(WriteFailure::Conflict)
 }
 
 /// What a deletion does to an object now.

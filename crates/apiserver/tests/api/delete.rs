@@ -152,6 +152,42 @@ async fn a_pod_without_a_node_goes_at_once_and_one_with_a_node_when_the_node_say
     assert_eq!(server.get(&path).await.code, 404);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deletes_a_pod_is_not_told_that_it_is_gone_when_its_node_was_faster() {
+    const PODS_MADE: usize = 150;
+    let server = start().await;
+    for n in 0..PODS_MADE {
+        server.create(PODS, pod(&format!("p{n}"))).await;
+    }
+    let mut watch = server.watch(&format!("{PODS}?watch=1")).await;
+    let node = async {
+        let mut gone = 0;
+        while gone < PODS_MADE {
+            let event = watch.next().await.unwrap();
+            gone += usize::from(event["type"] == "DELETED");
+            let metadata = &event["object"]["metadata"];
+            if event["type"] == "MODIFIED" && !metadata["deletionTimestamp"].is_null() {
+                let name = metadata["name"].as_str().unwrap();
+                let now = json!({"gracePeriodSeconds": 0});
+                let answer = server.ask("DELETE", &format!("{PODS}/{name}"), now).await;
+                assert!(
+                    matches!(answer.code.as_u16(), 200 | 404),
+                    "{:#}",
+                    answer.body
+                );
+            }
+        }
+    };
+    let user = async {
+        for n in 0..PODS_MADE {
+            let answer = server.delete(&format!("{PODS}/p{n}")).await;
+            assert_eq!(answer.code, 200, "{:#}", answer.body);
+            assert_eq!(answer.body["metadata"]["name"], format!("p{n}"));
+        }
+    };
+    tokio::join!(node, user);
+}
+
 #[tokio::test]
 async fn a_pod_is_bound_once() {
     let server = start().await;
