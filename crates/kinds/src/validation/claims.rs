@@ -20,6 +20,27 @@ const ACCESS_MODES: &[&str] = &[
 pub(super) fn claim(new: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("spec");
     let spec = new.field("spec");
+    claim_spec(spec, &path, errors);
+    if let Some(old) = old {
+        claim_update(spec, old, &path, errors);
+    }
+}
+
+/// The claim of an ephemeral volume: of its metadata only labels and annotations may be given.
+pub(super) fn template(template: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let (meta, place) = (template.field("metadata"), path.child("metadata"));
+    let annotations = meta.field("annotations");
+    metadata::annotations(annotations, &place.child("annotations"), errors);
+    metadata::labels(meta.field("labels"), &place.child("labels"), errors);
+    for (name, value) in meta.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "annotations" | "labels") && !value.is_null() {
+            errors.forbidden(&place.child(name), "cannot be set");
+        }
+    }
+    claim_spec(template.field("spec"), &path.child("spec"), errors);
+}
+
+fn claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let modes = spec.items("accessModes");
     if modes.is_empty() {
         errors.required(
@@ -48,10 +69,7 @@ pub(super) fn claim(new: &Value, old: Option<&Value>, errors: &mut Errors) {
             formats::dns_subdomain(class),
         );
     }
-    one_of_if_given(spec, "volumeMode", &["Block", "Filesystem"], &path, errors);
-    if let Some(old) = old {
-        claim_update(spec, old, &path, errors);
-    }
+    one_of_if_given(spec, "volumeMode", &["Block", "Filesystem"], path, errors);
 }
 
 fn claim_update(spec: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {

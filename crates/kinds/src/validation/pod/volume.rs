@@ -10,6 +10,7 @@ use crate::error::Errors;
 use crate::formats;
 use crate::path::Path;
 use crate::read::Read;
+use crate::validation::claims;
 use crate::validation::resources::quantity;
 
 const FILE_MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
@@ -100,8 +101,13 @@ fn source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
         }
         "csi" => required(body, &["driver"], &place, errors),
-        "ephemeral" if !body.has("volumeClaimTemplate") => {
-            errors.required(&place.child("volumeClaimTemplate"), "");
+        "ephemeral" => {
+            let place = place.child("volumeClaimTemplate");
+            if body.has("volumeClaimTemplate") {
+                claims::template(body.field("volumeClaimTemplate"), &place, errors);
+            } else {
+                errors.required(&place, "");
+            }
         }
         "gitRepo" => required(body, &["repository"], &place, errors),
         "image" => required(body, &["reference"], &place, errors),
