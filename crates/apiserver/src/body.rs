@@ -1,7 +1,9 @@
 //! Bodies: those of requests, up to what one may have, and those of answers, whose request counts until they are sent.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
@@ -15,6 +17,10 @@ use crate::status::{Error, Result};
 
 /// A body of more than this is large: what is done with it is done beside other requests.
 pub(crate) const LARGE: usize = 64 << 10;
+/// So much of a request that is refused unread is read before it is answered, as in Go's server.
+const UNREAD_MAX: usize = 256 << 10;
+/// So long.
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The body of a request, which counts among the large ones while it is there.
 #[derive(Debug)]
@@ -56,6 +62,84 @@ pub(crate) async fn receive<'a>(
         bytes: bytes.freeze(),
         _space: space,
     })
+}
+
+/// The body of a request that leaves what nobody read of it to [`Unread`].
+struct Watched {
+    body: Option<Body>,
+    left: Arc<Mutex<Option<Body>>>,
+}
+
+/// What nobody has read of a request.
+#[derive(Debug)]
+pub(crate) struct Unread(Arc<Mutex<Option<Body>>>);
+
+/// Watches what is read of a body.
+pub(crate) fn watched(body: Body) -> (Body, Unread) {
+    if body.is_end_stream() {
+        return (body, Unread(Arc::default()));
+    }
+    let left: Arc<Mutex<Option<Body>>> = Arc::default();
+    let unread = Unread(left.clone());
+    let body = Some(body);
+    (Watched { body, left }.boxed_unsync(), unread)
+}
+
+// === impl Unread ===
+
+impl Unread {
+    /// Reads the rest, as Go's server does before it answers: as far as that is not much, and comes soon.
+    pub(crate) async fn drain(self) {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = left else {
+            return;
+        };
+        let reading = async {
+            let mut read = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > UNREAD_MAX {
+                    return;
+                }
+            }
+        };
+        _ = tokio::time::timeout(UNREAD_TIME_MAX, reading).await;
+    }
+}
+
+// === impl Watched ===
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let hint = self.body.as_ref().map(http_body::Body::size_hint);
+        hint.unwrap_or_default()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let body = self.body.take().filter(|body| !body.is_end_stream());
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = body;
+    }
 }
 
 /// The body of an answer that holds something until it is sent: given to the connection in small pieces, so that one whose
@@ -167,7 +251,7 @@ mod tests {
         let mut received = Vec::new();
         loop {
             let receiving = receive(&limits, large(), &Method::POST);
-            let short = std::time::Duration::from_millis(200);
+            let short = Duration::from_millis(200);
             match tokio::time::timeout(short, receiving).await {
                 Ok(body) => received.push(body.unwrap()),
                 Err(_) => break,

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::EXPECT;
+use http::{Request, Response, Version};
 use http_body_util::BodyExt as _;
 
 use crate::api::Api;
+use crate::body;
 use crate::handler;
 use crate::respond::{Body, BoxError};
 
@@ -41,8 +43,22 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let api = self.api.clone();
-        Box::pin(async move { Ok(handler::handle(api, request).await) })
+        // HTTP/1 closes a connection whose request was not read, and who still writes it may never see the answer.
+        let whole = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        if !whole {
+            return Box::pin(async move { Ok(handler::handle(api, request).await) });
+        }
+        let (parts, body) = request.into_parts();
+        let (body, unread) = body::watched(body);
+        let request = Request::from_parts(parts, body);
+        Box::pin(async move {
+            let response = handler::handle(api, request).await;
+            if response.status().is_client_error() || response.status().is_server_error() {
+                unread.drain().await;
+            }
+            Ok(response)
+        })
     }
 }

@@ -19,6 +19,14 @@ async fn bodies_that_are_too_much_are_refused() {
     let door = siege.door();
     let mut client = door.client();
 
+    // What is refused before it is read is answered all the same, and the connection goes on.
+    let unread = format!(r#"{{"spec": "{}"}}"#, "x".repeat(200_000));
+    for _ in 0..100 {
+        let nowhere = "/apis/nowhere.io/v1/namespaces/default/things";
+        let answer = send(&mut client, Method::POST, nowhere, JSON, unread.clone()).await;
+        assert_eq!(answer.code, 404);
+    }
+
     // Twenty megabytes, eight at a time, each on a connection of its own.
     let big = bytes::Bytes::from(format!(
         r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"big"}},"data":{{"a":"{}"}}}}"#,
