@@ -132,7 +132,8 @@ impl Store {
         })
     }
 
-    /// The keys below a prefix in order, `limit` of them (0: all) after the key `after`, now or at a revision.
+    /// The keys below a prefix in order, `limit` of them (0: all) after the key `after`, now or at a revision. Reads no
+    /// further than the page.
     ///
     /// # Errors
     /// The revision is compacted or in the future, or the disk fails.
@@ -148,17 +149,34 @@ impl Store {
             prefix,
             after,
             at: revision.get(),
-            limit,
         };
-        let (items, remaining) = self.read(revision, |reading| {
-            tables::range(&reading.index, &reading.log, span)
+        let (items, more) = self.read(revision, |reading| {
+            tables::range(&reading.index, &reading.log, span, limit)
         })?;
         Ok(Page {
             items,
-            more: remaining > 0,
+            more,
             revision,
-            remaining,
         })
+    }
+
+    /// How many keys there are below a prefix after the key `after`, now or at a revision. Reads every version of them.
+    ///
+    /// # Errors
+    /// The revision is compacted or in the future, or the disk fails.
+    pub fn count(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        at: Option<Revision>,
+    ) -> Result<u64, ReadError> {
+        let revision = self.resolve(at)?;
+        let span = Span {
+            prefix,
+            after,
+            at: revision.get(),
+        };
+        self.read(revision, |reading| tables::count(&reading.index, span))
     }
 
     /// Watches the keys below a prefix for what changes after a revision.

@@ -9,7 +9,7 @@
 //! A value is stored once, in the log, whose tail is written sequentially; the index rows are small. A range at a
 //! revision walks the index; a watch that catches up walks the log.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -176,31 +176,44 @@ pub(crate) struct Span<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) after: Option<&'a str>,
     pub(crate) at: u64,
-    /// 0: all.
-    pub(crate) limit: usize,
 }
 
-/// The live items of a span, and how many follow beyond its limit.
+/// The first live items of a span, `limit` of them (0: all), and whether others follow.
 pub(crate) fn range(
     index: &impl Index,
     log: &impl Log,
     span: Span<'_>,
-) -> Result<(Vec<Item>, u64), redb::Error> {
+    limit: usize,
+) -> Result<(Vec<Item>, bool), redb::Error> {
     let mut items = Vec::new();
-    let mut remaining = 0;
-    let mut take = |place: Option<Place>| -> Result<(), redb::Error> {
-        match place {
-            Some(place) if !place.deleted => {
-                if span.limit == 0 || items.len() < span.limit {
-                    items.push(item_at(log, place)?);
-                } else {
-                    remaining += 1;
-                }
-            }
-            _ => {}
+    let mut more = false;
+    live(index, span, |place| {
+        more = limit > 0 && items.len() == limit;
+        if more {
+            return Ok(ControlFlow::Break(()));
         }
-        Ok(())
-    };
+        items.push(item_at(log, place)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok((items, more))
+}
+
+/// How many live items a span has.
+pub(crate) fn count(index: &impl Index, span: Span<'_>) -> Result<u64, redb::Error> {
+    let mut count = 0;
+    live(index, span, |_| {
+        count += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(count)
+}
+
+/// Shows `take` where each key of a span that was not deleted stands, in order, until it has enough.
+fn live(
+    index: &impl Index,
+    span: Span<'_>,
+    mut take: impl FnMut(Place) -> Result<ControlFlow<()>, redb::Error>,
+) -> Result<(), redb::Error> {
     let start = match span.after {
         Some(after) if after >= span.prefix => Bound::Excluded((after, u64::MAX)),
         _ => Bound::Included((span.prefix, 0)),
@@ -214,7 +227,11 @@ pub(crate) fn range(
             break;
         }
         if name != key {
-            take(newest.take())?;
+            if let Some(place) = newest.take().filter(|place| !place.deleted)
+                && take(place)?.is_break()
+            {
+                return Ok(());
+            }
             key.clear();
             key.push_str(name);
         }
@@ -222,8 +239,10 @@ pub(crate) fn range(
             newest = Some(Place::from_row(revision, row.value()));
         }
     }
-    take(newest)?;
-    Ok((items, remaining))
+    if let Some(place) = newest.filter(|place| !place.deleted) {
+        _ = take(place)?;
+    }
+    Ok(())
 }
 
 /// A part of the history.

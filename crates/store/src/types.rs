@@ -72,12 +72,10 @@ pub struct Item {
 pub struct Page {
     /// The items, in the order of their keys.
     pub items: Vec<Item>,
-    /// Whether items follow. Ask with `after` the last key and `at` the page's revision to go on consistently.
+    /// Whether items follow; `Store::count` says how many. Ask with `after` the last key and `at` the page's revision to go on consistently.
     pub more: bool,
     /// The revision that the page shows.
     pub revision: Revision,
-    /// How many items follow.
-    pub remaining: u64,
 }
 
 /// A transaction: either all its expectations hold and all its writes happen at one revision, or nothing does.

@@ -217,6 +217,7 @@ fn at(
 ) -> Result<Listed> {
     let kind = &resource.cache;
     let index = kind.indexer();
+    let at = Some(revision.into());
     let scope = match filter.namespace.as_str() {
         "" => kind.prefix().to_owned(),
         namespace => format!("{}{namespace}/", kind.prefix()),
@@ -228,10 +229,7 @@ fn at(
     };
     loop {
         let size = if limit == 0 { PAGE } else { limit.min(PAGE) };
-        let page = api
-            .cache
-            .store()
-            .range(&scope, after.as_deref(), Some(revision.into()), size);
+        let page = api.cache.store().range(&scope, after.as_deref(), at, size);
         let page = page.map_err(|e| too_old(&e))?;
         let last = page.items.len();
         for (i, item) in page.items.iter().enumerate() {
@@ -241,9 +239,11 @@ fn at(
             }
             listed.objects.push(Arc::new(object));
             if limit > 0 && listed.objects.len() == limit {
-                let left = (last - i - 1) as u64 + page.remaining;
-                listed.more = left > 0;
-                listed.remaining = Some(left).filter(|n| *n > 0 && filter.is_everything());
+                listed.more = page.more || i + 1 < last;
+                if listed.more && filter.is_everything() {
+                    let left = api.cache.store().count(&scope, Some(&item.key), at);
+                    listed.remaining = Some(left.map_err(|e| too_old(&e))?);
+                }
                 return Ok(listed);
             }
         }
