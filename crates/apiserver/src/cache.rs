@@ -7,12 +7,14 @@
 mod event;
 mod feed;
 mod kind;
+mod marks;
 mod object;
 mod watcher;
 
 pub(crate) use event::{Change, Event, line};
 pub(crate) use feed::{Listener, follow, load};
 pub(crate) use kind::{Indexer, KindCache, Listed};
+pub(crate) use marks::Marks;
 pub(crate) use object::{Object, key_of};
 pub(crate) use watcher::{Seen, Watcher, too_old};
 

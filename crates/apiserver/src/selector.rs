@@ -6,7 +6,7 @@ mod labels;
 pub(crate) use fields::FieldSelector;
 pub(crate) use labels::LabelSelector;
 
-use crate::cache::Object;
+use crate::cache::{Marks, Object};
 use crate::status::Result;
 
 /// Label and field selector and scope of one list or watch.
@@ -41,8 +41,14 @@ impl Filter {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
+    /// What every object that matches bears.
+    pub(crate) fn marks(&self) -> Marks {
+        self.labels.marks() | self.fields.marks()
+    }
+
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        (self.namespace.is_empty() || self.namespace == object.namespace())
+        object.marks().include(self.marks())
+            && (self.namespace.is_empty() || self.namespace == object.namespace())
             && self.fields.matches(object)
             && self.labels.matches(|key| object.label(key))
     }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::object::prefix_of;
-use super::{Event, Object};
+use super::{Event, Marks, Object};
 use crate::selector::Filter;
 
 /// Changes beyond this many bytes are forgotten once they are a few seconds old.
@@ -118,7 +118,7 @@ impl KindCache {
         state.objects = objects
             .into_iter()
             .map(|o| match o.0.reindexed(index.as_ref()) {
-                Ok(object) => ByPath(Arc::new(object)),
+                Ok(object) => Arc::new(object).into(),
                 Err(_) => o,
             })
             .collect();
@@ -155,27 +155,25 @@ impl KindCache {
             listed.objects.extend(object.filter(|o| filter.matches(o)));
             return listed;
         }
-        let scope = if filter.namespace.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", filter.namespace)
-        };
+        let (scope, end) = scope(&filter.namespace);
         let start = match after {
+            Some(path) if path >= end.as_str() && !end.is_empty() => return listed,
             Some(path) if path >= scope.as_str() => Bound::Excluded(path),
             _ => Bound::Included(scope.as_str()),
         };
-        let in_scope = |o: &&ByPath| o.0.path().starts_with(&scope);
-        let mut objects = state
-            .objects
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(in_scope);
+        let end = match end.as_str() {
+            "" => Bound::Unbounded,
+            end => Bound::Excluded(end),
+        };
+        let wanted = filter.marks();
+        let mut objects = state.objects.range::<str, _>((start, end));
         for object in objects.by_ref() {
             // Whether what follows is wanted is not looked at: the next page may be empty.
             if limit > 0 && listed.objects.len() == limit {
                 listed.more = true;
                 break;
             }
-            if filter.matches(&object.0) {
+            if object.1.include(wanted) && filter.matches(&object.0) {
                 listed.objects.push(object.0.clone());
             }
         }
@@ -222,7 +220,7 @@ impl KindCache {
         let mut state = self.write();
         state.bytes += object.size();
         state.last = state.last.max(object.revision());
-        state.objects.replace(ByPath(Arc::new(object)));
+        state.objects.replace(Arc::new(object).into());
     }
 
     /// Says that the state is complete at a revision, with no changes known before it.
@@ -238,7 +236,7 @@ impl KindCache {
             Applied::Put(object) => {
                 let object = Arc::new(object);
                 state.bytes += object.size();
-                let old = state.objects.replace(ByPath(object.clone()));
+                let old = state.objects.replace(object.clone().into());
                 Event::put(object, old.map(|o| o.0))
             }
             Applied::Delete(last, revision) => {
@@ -310,11 +308,27 @@ fn only_path(filter: &Filter) -> Option<String> {
     (!filter.namespace.is_empty()).then(|| format!("{}/{name}", filter.namespace))
 }
 
-/// An object, ordered by its path.
+/// Where the paths of a namespace begin and before what they end; empty for all.
+fn scope(namespace: &str) -> (String, String) {
+    // The sign after the slash begins what follows everything below the namespace.
+    match namespace {
+        "" => (String::new(), String::new()),
+        namespace => (format!("{namespace}/"), format!("{namespace}0")),
+    }
+}
+
+/// An object, ordered by its path; its marks beside it, so that whoever does not want it need not go there.
 #[derive(Debug)]
-struct ByPath(Arc<Object>);
+struct ByPath(Arc<Object>, Marks);
 
 // === impl ByPath ===
+
+impl From<Arc<Object>> for ByPath {
+    fn from(object: Arc<Object>) -> Self {
+        let marks = object.marks();
+        Self(object, marks)
+    }
+}
 
 impl Borrow<str> for ByPath {
     fn borrow(&self) -> &str {

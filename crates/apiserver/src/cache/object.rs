@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::Marks;
 use crate::status::{Error, Result};
 use crate::stored;
 
@@ -49,6 +50,8 @@ pub(crate) struct Object {
     labels: Box<str>,
     /// The values of the kind's selectable fields, in the kind's order, each ended by a zero byte.
     fields: Box<str>,
+    /// Of all labels and of all fields that are set.
+    marks: Marks,
 }
 
 // === impl Object ===
@@ -71,10 +74,12 @@ impl Object {
                 joined((index.values)(&value).iter().map(String::as_str))
             }
         };
+        let labels = labels_of(&bytes)?;
         Ok(Self {
             key: key.clone(),
             path_at: key.len() - path.len(),
-            labels: labels_of(&bytes)?,
+            marks: marks_of(&labels, &fields),
+            labels,
             fields,
             bytes,
             revision,
@@ -91,6 +96,7 @@ impl Object {
             revision,
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            marks: self.marks,
         }
     }
 
@@ -120,13 +126,13 @@ impl Object {
     }
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        let mut parts = self.labels.split('\0');
-        while let (Some(k), Some(v)) = (parts.next(), parts.next()) {
-            if k == key {
-                return Some(v);
-            }
-        }
-        None
+        let found = pairs(&self.labels).find(|(k, _)| *k == key);
+        found.map(|(_, value)| value)
+    }
+
+    /// What lists and watches look at first.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The value of the selectable field of that index; empty if it is not set.
@@ -157,6 +163,21 @@ fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Box<str> {
         out.push('\0');
     }
     out.into_boxed_str()
+}
+
+/// Keys and values, of texts that are ended by zero bytes.
+fn pairs(labels: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut parts = labels.split_terminator('\0');
+    std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+}
+
+fn marks_of(labels: &str, fields: &str) -> Marks {
+    let labels = pairs(labels).map(|(key, value)| Marks::key(key) | Marks::label(key, value));
+    let fields = fields.split_terminator('\0').enumerate();
+    let set = fields.filter(|(_, value)| !value.is_empty());
+    labels
+        .chain(set.map(|(index, value)| Marks::field(index, value)))
+        .collect()
 }
 
 /// Reads the labels without decoding the rest.

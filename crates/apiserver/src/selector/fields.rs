@@ -1,11 +1,15 @@
 //! Field selectors as query strings.
 
-use crate::cache::Object;
+use crate::cache::{Marks, Object};
 use crate::status::{Error, Result};
 
 /// All terms must hold; none is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct FieldSelector(Vec<Term>);
+pub(crate) struct FieldSelector {
+    terms: Vec<Term>,
+    /// What every object that matches bears.
+    marks: Marks,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
@@ -55,21 +59,29 @@ impl FieldSelector {
                 equal,
             });
         }
-        Ok(Self(terms))
+        let marks = terms.iter().map(Term::marks).collect();
+        Ok(Self { terms, marks })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.terms.is_empty()
+    }
+
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The one name that can match, where there is one.
     pub(crate) fn name(&self) -> Option<&str> {
-        let named = self.0.iter().find(|t| t.field == Field::Name && t.equal);
+        let named = self
+            .terms
+            .iter()
+            .find(|t| t.field == Field::Name && t.equal);
         named.map(|t| t.value.as_str())
     }
 
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.0.iter().all(|term| {
+        self.terms.iter().all(|term| {
             let value = match term.field {
                 Field::Name => object.name(),
                 Field::Namespace => object.namespace(),
@@ -77,6 +89,19 @@ impl FieldSelector {
             };
             (value == term.value) == term.equal
         })
+    }
+}
+
+// === impl Term ===
+
+impl Term {
+    fn marks(&self) -> Marks {
+        match self.field {
+            Field::Other(index) if self.equal && !self.value.is_empty() => {
+                Marks::field(index, &self.value)
+            }
+            _ => Marks::default(),
+        }
     }
 }
 
@@ -154,8 +179,8 @@ mod tests {
         let s = FieldSelector::parse("metadata.name=a\\,b,spec.nodeName!=n", &selectable, &any)
             .unwrap();
         assert_eq!(s.name(), Some("a,b"));
-        assert_eq!(s.0[1].field, Field::Other(0));
-        assert!(!s.0[1].equal);
+        assert_eq!(s.terms[1].field, Field::Other(0));
+        assert!(!s.terms[1].equal);
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! Label selectors as query strings.
 
+use crate::cache::Marks;
 use crate::status::{Error, Result};
 
 /// All requirements must hold; none is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LabelSelector(Vec<Requirement>);
+pub(crate) struct LabelSelector {
+    requirements: Vec<Requirement>,
+    /// What every object that matches bears.
+    marks: Marks,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Requirement {
@@ -70,15 +75,36 @@ impl LabelSelector {
             }
             requirements.push(parser.requirement().map_err(wrong)?);
         }
-        Ok(Self(requirements))
+        let marks = requirements.iter().map(Requirement::marks).collect();
+        Ok(Self {
+            requirements,
+            marks,
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.requirements.is_empty()
+    }
+
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     pub(crate) fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.0.iter().all(|r| r.test.holds(label(&r.key)))
+        let mut all = self.requirements.iter();
+        all.all(|r| r.test.holds(label(&r.key)))
+    }
+}
+
+// === impl Requirement ===
+
+impl Requirement {
+    fn marks(&self) -> Marks {
+        match &self.test {
+            Test::Absent | Test::NotIn(_) => Marks::default(),
+            Test::In(values) if values.len() == 1 => Marks::label(&self.key, &values[0]),
+            Test::Exists | Test::In(_) | Test::Greater(_) | Test::Less(_) => Marks::key(&self.key),
+        }
     }
 }
 
