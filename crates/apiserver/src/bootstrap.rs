@@ -172,31 +172,51 @@ fn service(api: &Api) -> Value {
     })
 }
 
-/// Where the service `kubernetes` leads; follows the advertised address.
+/// Where the service `kubernetes` leads; follows the advertised address. It is said twice: older clients read Endpoints.
 async fn endpoints(api: &Arc<Api>, address: SocketAddr) -> Result<()> {
-    let resource = api
-        .registry
-        .built_in("discovery.k8s.io", "v1", "endpointslices");
-    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    let ip = address.ip().to_string();
+    let port = json!({"name": "https", "port": address.port(), "protocol": "TCP"});
+    let old = json!({
+        "kind": "Endpoints", "apiVersion": "v1",
+        "metadata": {
+            "name": "kubernetes", "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [{"addresses": [{"ip": ip}], "ports": [port]}],
+    });
+    follow(api, ("", "v1", "endpoints"), old, &["subsets"]).await?;
     let slice = json!({
         "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
         "metadata": {
             "name": "kubernetes", "namespace": "default",
             "labels": {"kubernetes.io/service-name": "kubernetes"},
         },
-        "addressType": family,
-        "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
+        "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": true}}],
+        "ports": [port],
     });
-    let Some(current) = resource.cache.get("default/kubernetes") else {
-        return ensure(api, ("discovery.k8s.io", "v1", "endpointslices"), slice).await;
+    let slices = ("discovery.k8s.io", "v1", "endpointslices");
+    follow(api, slices, slice, &["addressType", "endpoints", "ports"]).await
+}
+
+/// Creates an object, or brings these fields of it up to date.
+async fn follow(
+    api: &Api,
+    (group, version, plural): (&str, &str, &str),
+    wanted: Value,
+    fields: &[&str],
+) -> Result<()> {
+    let resource = api.registry.built_in(group, version, plural);
+    let path = resource.path(meta::namespace(&wanted), meta::name(&wanted));
+    let Some(current) = resource.cache.get(&path) else {
+        return ensure(api, (group, version, plural), wanted).await;
     };
     let mut new = current.value()?;
-    if new["endpoints"] == slice["endpoints"] && new["ports"] == slice["ports"] {
+    if fields.iter().all(|field| new[field] == wanted[field]) {
         return Ok(());
     }
-    for field in ["endpoints", "ports", "addressType"] {
-        new[field] = slice[field].clone();
+    for field in fields {
+        new[*field] = wanted[*field].clone();
     }
     match api.replace(&resource, &new, current.revision()).await {
         Ok(_) => Ok(()),

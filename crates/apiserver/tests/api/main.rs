@@ -13,6 +13,7 @@ mod support;
 
 mod access;
 mod audited;
+mod bootstrapped;
 mod clients;
 mod conversions;
 mod custom;
