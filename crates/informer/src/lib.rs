@@ -44,5 +44,6 @@ pub use labels::Labels;
 pub use object::{DecodeError, Key, Object, Owner};
 pub use queue::{Lease, Queue};
 pub use recorder::{Events, Recorder};
+pub use reflector::escape;
 pub use selector::{Selector, SelectorError};
 pub use workers::{Next, work};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use cedge_tasks::Backoff;
 use futures::{AsyncBufReadExt as _, AsyncReadExt as _};
 use kube::Client;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use rand::Rng as _;
 
 use crate::{Cache, Key};
@@ -289,16 +290,14 @@ fn refuses_streaming(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 404 | 422))
 }
 
-/// Percent-encodes what is not plain in a query.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            _ => escaped += &format!("%{byte:02X}"),
-        }
-    }
-    escaped
+/// What a query has as it is; anything else is written as `%41`.
+const PLAIN: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A value as it can stand in a query.
+pub fn escape(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, &PLAIN)
 }

@@ -1,5 +1,6 @@
 //! What the metrics APIs of a cluster say: of resources, and of what others measure where they have registered.
 
+use cedge_informer::escape;
 use http::Request;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
@@ -24,7 +25,7 @@ pub(super) async fn resource(
 ) -> Result<Samples, String> {
     let path = format!(
         "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods?labelSelector={}",
-        encode(selector)
+        escape(selector)
     );
     let list = get(client, &path).await.map_err(|e| {
         format!(
@@ -115,7 +116,7 @@ pub(super) async fn external(
     let name = metric["name"].as_str().unwrap_or_default();
     let path = format!(
         "/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{name}?labelSelector={}",
-        encode(&selector_text(&metric["selector"]))
+        escape(&selector_text(&metric["selector"]))
     );
     let list = get(client, &path)
         .await
@@ -154,10 +155,10 @@ async fn custom(
         .unwrap_or("v1beta2");
     let mut path = format!(
         "/apis/custom.metrics.k8s.io/{version}/namespaces/{namespace}/{of}?metricLabelSelector={}",
-        encode(&selector_text(&metric["selector"]))
+        escape(&selector_text(&metric["selector"]))
     );
     if let Some(selector) = selector {
-        path.push_str(&format!("&labelSelector={}", encode(selector)));
+        path.push_str(&format!("&labelSelector={}", escape(selector)));
     }
     get(client, &path)
         .await
@@ -205,19 +206,6 @@ fn time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
 
-/// Writes everything but plain letters, digits and a few signs as `%41`.
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -229,7 +217,7 @@ mod tests {
         let selector = json!({"matchLabels": {"a": "b"}, "matchExpressions": [
             {"key": "c", "operator": "In", "values": ["d", "e"]}, {"key": "f", "operator": "DoesNotExist"}]});
         assert_eq!(selector_text(&selector), "a=b,c in (d,e),!f");
-        assert_eq!(encode("a=b,!c"), "a%3Db%2C%21c");
+        assert_eq!(escape("a=b,!c").to_string(), "a%3Db%2C%21c");
         assert_eq!(milli(&json!("250000000n")), Some(250));
     }
 }
