@@ -1,10 +1,11 @@
 //! The node's own HTTP server. It has no port: requests come on streams that the hub opens through the link.
 //!
 //! `/containerLogs/NS/POD/CONTAINER`, `/exec/…`, `/attach/…`, `/portForward/NS/POD`, `/stats/summary`, `/metrics/resource`,
-//! `/pods`, `/healthz`, as a kubelet serves them. Whoever may open a stream may ask: the hub's API server has asked its RBAC before.
+//! `/pods`, `/healthz`, as a kubelet serves them, and `/connect/NS/POD`, which no kubelet has. Whoever may open a stream may ask: the hub's API server has asked its RBAC before.
 
 mod attach;
 mod channels;
+mod connect;
 mod exec;
 mod logs;
 mod portforward;
@@ -139,6 +140,10 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Result<Answer, R
         ["portForward", ns, pod] => {
             let pod = find(node, ns, pod, None)?;
             portforward::answer(node, &pod, &query, request)
+        }
+        ["connect", ns, pod] => {
+            find(node, ns, pod, None)?;
+            connect::answer(node, &query, request).await
         }
         ["portForward", ns, pod, uid] => {
             let pod = find(node, ns, pod, Some(uid))?;

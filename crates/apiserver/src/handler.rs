@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cedge_pki::Identity;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::api::Api;
@@ -128,7 +128,9 @@ async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Bod
     } else {
         let attributes = asked.attributes();
         audited.begin(api, &caller, &identity, &attributes, &asked.parts);
-        let place = (!in_process).then(|| api.fairness.place(&identity, &attributes));
+        // A watch takes a seat while it begins; other streams take none.
+        let counts = !asked.streams || attributes.verb == Verb::Watch.as_str();
+        let place = (!in_process && counts).then(|| api.fairness.place(&identity, &attributes));
         place.flatten()
     };
     let seat = match &place {
@@ -184,7 +186,7 @@ async fn decide(
         let pretty = wants_pretty(&parts.headers, &query);
         return crate::usage::serve(api, &request, &query, &parts.headers, pretty).await;
     }
-    let resource = find(api, &request)?;
+    let resource = find(api, &request, &parts.method)?;
     let headers = parts.headers.clone();
     let pretty = wants_pretty(&headers, &query);
     let call = Call {
@@ -256,7 +258,11 @@ async fn stream(api: &Arc<Api>, call: Call, parts: Parts, body: Body) -> Result<
         respond::warn(&mut response, &warnings);
         return Ok(response);
     }
-    subresource::node::connect(api, call, Request::from_parts(parts, body)).await
+    let request = Request::from_parts(parts, body);
+    if call.request.subresource == "proxy" {
+        return Box::pin(subresource::proxy::connect(api, &call, request)).await;
+    }
+    subresource::node::connect(api, call, request).await
 }
 
 fn is_stream(request: &ResourceRequest, query: &Query) -> bool {
@@ -287,7 +293,7 @@ fn enters_pod(request: &ResourceRequest) -> bool {
 }
 
 /// What was asked for, if it is there and answers to that.
-fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
+fn find(api: &Api, request: &ResourceRequest, method: &Method) -> Result<Arc<Resource>> {
     let found = api
         .registry
         .find(&request.group, &request.version, &request.resource);
@@ -332,7 +338,14 @@ fn find(api: &Api, request: &ResourceRequest) -> Result<Arc<Resource>> {
     if !request.rest.is_empty() && request.subresource != "proxy" {
         return Err(unknown(&request.group));
     }
+    if request.subresource == "proxy" && subresource::proxy::METHODS.contains(method) {
+        return match resource.serves("proxy", "get") {
+            Served::Unknown => Err(unknown(&request.group)),
+            Served::Yes | Served::NotThisVerb => Ok(resource),
+        };
+    }
     match resource.serves(&request.subresource, request.verb.as_str()) {
+        Served::Yes if *method == Method::HEAD => not_this_verb(),
         Served::Yes => Ok(resource),
         Served::NotThisVerb => not_this_verb(),
         // Whatever stands below the name of such an object is the object, which has no such part.
@@ -403,7 +416,7 @@ async fn dispatch(api: &Arc<Api>, call: &Call, body: &Bytes) -> Result<Response<
         Verb::DeleteCollection => {
             verbs::delete_collection::delete_collection(api, call, body).await
         }
-        Verb::Watch => Err(Error::internal("a watch is a stream")),
+        Verb::Watch | Verb::Other => Err(Error::internal("a watch is a stream")),
     }
 }
 

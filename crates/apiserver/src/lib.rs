@@ -29,6 +29,7 @@ mod extension;
 mod fairness;
 mod handler;
 mod impersonate;
+mod joined;
 mod limits;
 mod managed;
 mod meta;

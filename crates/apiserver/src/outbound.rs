@@ -5,7 +5,7 @@ mod body;
 mod peer;
 mod service;
 
-pub(crate) use peer::{Host, Peer};
+pub(crate) use peer::{Host, Peer, tls_error};
 pub(crate) use service::Unresolved;
 
 use std::collections::HashMap;
@@ -188,7 +188,7 @@ impl Outbound {
         let stream = tokio::time::timeout(DIAL_LIMIT, shaking).await;
         let stream = stream
             .map_err(|_| CallError::Tls("net/http: TLS handshake timeout".into()))?
-            .map_err(|e| CallError::Tls(peer::tls_error(&e, &place.server_name)))?;
+            .map_err(|e| CallError::Tls(tls_error(&e, &place.server_name)))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| CallError::Http(in_words(&e)))?;
@@ -239,7 +239,7 @@ pub(crate) async fn whole(mut body: Body, max: usize) -> Result<Bytes, String> {
 }
 
 /// What the system says of a connection that was not made.
-fn refused(error: &io::Error) -> String {
+pub(crate) fn refused(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connect: connection refused".into(),
         io::ErrorKind::HostUnreachable => "connect: no route to host".into(),
@@ -248,7 +248,7 @@ fn refused(error: &io::Error) -> String {
     }
 }
 
-fn in_words(error: &hyper::Error) -> String {
+pub(crate) fn in_words(error: &hyper::Error) -> String {
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return "EOF".into();
     }

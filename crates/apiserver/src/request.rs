@@ -13,6 +13,8 @@ pub(crate) enum Verb {
     Patch,
     Delete,
     DeleteCollection,
+    /// By a method that no word of RBAC stands for.
+    Other,
 }
 
 /// A request for objects.
@@ -53,6 +55,7 @@ impl Verb {
             Self::Patch => "patch",
             Self::Delete => "delete",
             Self::DeleteCollection => "deletecollection",
+            Self::Other => "",
         }
     }
 }
@@ -93,10 +96,7 @@ impl Target {
         };
         let at = |i: usize| rest.get(i).copied().unwrap_or_default().to_owned();
         let mut name = at(1);
-        let Some(verb) = verb(method, name.is_empty(), by_path || query.flag("watch")) else {
-            return Self::Path;
-        };
-        let verb = match verb {
+        let verb = match verb(method, name.is_empty(), by_path || query.flag("watch")) {
             Verb::Get if by_path => Verb::Watch,
             verb => verb,
         };
@@ -120,18 +120,18 @@ fn is_namespace_subresource(part: &str) -> bool {
     matches!(part, "status" | "finalize")
 }
 
-fn verb(method: &Method, collection: bool, watch: bool) -> Option<Verb> {
-    Some(match *method {
-        Method::GET if collection && watch => Verb::Watch,
-        Method::GET if collection => Verb::List,
-        Method::GET => Verb::Get,
+fn verb(method: &Method, collection: bool, watch: bool) -> Verb {
+    match *method {
+        Method::GET | Method::HEAD if collection && watch => Verb::Watch,
+        Method::GET | Method::HEAD if collection => Verb::List,
+        Method::GET | Method::HEAD => Verb::Get,
         Method::POST => Verb::Create,
         Method::PUT => Verb::Update,
         Method::PATCH => Verb::Patch,
         Method::DELETE if collection => Verb::DeleteCollection,
         Method::DELETE => Verb::Delete,
-        _ => return None,
-    })
+        _ => Verb::Other,
+    }
 }
 
 /// The name that `fieldSelector=metadata.name=x` pins down.

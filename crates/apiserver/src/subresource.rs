@@ -4,6 +4,7 @@ mod binding;
 mod dial;
 mod eviction;
 pub(crate) mod node;
+pub(crate) mod proxy;
 mod review;
 pub(crate) mod scale;
 mod token;
@@ -37,9 +38,12 @@ pub(crate) async fn dispatch(api: &Api, call: &Call, body: &Bytes) -> Result<Res
             Verb::Get => verbs::get::get(api, call).await,
             Verb::Update => verbs::update::update(api, call, body).await,
             Verb::Patch => verbs::patch::patch(api, call, body).await,
-            Verb::List | Verb::Watch | Verb::Create | Verb::Delete | Verb::DeleteCollection => {
-                Err(Error::NoSuchPath)
-            }
+            Verb::List
+            | Verb::Watch
+            | Verb::Create
+            | Verb::Delete
+            | Verb::DeleteCollection
+            | Verb::Other => Err(Error::NoSuchPath),
         },
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod alike;
 pub mod corpus;
+pub mod echo;
 pub mod script;
 pub mod sequence;
 pub mod server;

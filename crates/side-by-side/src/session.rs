@@ -1,6 +1,7 @@
 //! One server in the middle of a sequence.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,7 +17,16 @@ use crate::sequence::{Action, Answer, Step, Who};
 use crate::server::Server;
 
 /// Headers of an answer that clients read.
-const HEADERS: [&str; 5] = ["content-type", "warning", "allow", "etag", "retry-after"];
+const HEADERS: [&str; 8] = [
+    "content-type",
+    "warning",
+    "allow",
+    "etag",
+    "retry-after",
+    "location",
+    "access-control-allow-origin",
+    "x-echo",
+];
 /// How long an event may take.
 const EVENT_WITHIN: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -36,12 +46,17 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// At the beginning.
     #[must_use]
-    pub fn new(server: &'a dyn Server, namespace: &str) -> Self {
+    pub fn new(server: &'a dyn Server, namespace: &str, echo: Option<SocketAddr>) -> Self {
+        let (ip, port) = echo.map_or_else(Default::default, |a| {
+            (a.ip().to_string(), a.port().to_string())
+        });
         let known = [
             ("{ns}", namespace),
             ("{rv}", "1"),
             ("{uid}", "none"),
             ("{continue}", ""),
+            ("{echo.ip}", &ip),
+            ("{echo.port}", &port),
         ];
         Self {
             server,

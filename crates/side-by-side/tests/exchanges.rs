@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cedge_e2e::Folder;
 use cedge_side_by_side::{
-    Answer, Difference, Ours, Real, Sequence, Session, corpus, differences, server,
+    Answer, Difference, Ours, Real, Sequence, Session, corpus, differences, echo, server,
 };
 use futures::StreamExt as _;
 
@@ -53,12 +54,14 @@ async fn we_answer_as_the_real_server_does() {
     let folder = Folder::of("side-by-side");
     let (real, ours) = tokio::join!(Real::start(&assets, &folder), Ours::start(&folder));
     let (real, ours) = (real.expect("the real server"), ours.expect("our server"));
+    let echo = echo::start().await.expect("a server behind both");
     let only = std::env::var("SIDE_BY_SIDE_ONLY").unwrap_or_default();
     let wanted = corpus::all()
         .into_iter()
-        .filter(|s| s.name.starts_with(&only));
+        .filter(|s| s.name.starts_with(&only))
+        .filter(|s| echo.is_some() || !needs_echo(s));
     let (alone, together): (Vec<Sequence>, Vec<Sequence>) = wanted.partition(|s| s.alone);
-    let run = |sequence: Sequence| run(sequence, &real, &ours);
+    let run = |sequence: Sequence| run(sequence, &real, &ours, echo);
     let mut done: Vec<Done> = futures::stream::iter(together)
         .map(run)
         .buffered(TOGETHER)
@@ -102,9 +105,17 @@ fn judge(unlike: &[Unlike]) {
     assert!(news.len() <= FEW, "{} new differences", news.len());
 }
 
-async fn run(sequence: Sequence, real: &Real, ours: &Ours) -> Done {
-    let mut there = Session::new(real, &sequence.name);
-    let mut here = Session::new(ours, &sequence.name);
+/// A machine without an address of its own has nothing that could be proxied to.
+fn needs_echo(sequence: &Sequence) -> bool {
+    let bodies = sequence.steps.iter().filter_map(|s| s.body.as_deref());
+    bodies
+        .filter_map(|body| std::str::from_utf8(body).ok())
+        .any(|body| body.contains("{echo."))
+}
+
+async fn run(sequence: Sequence, real: &Real, ours: &Ours, echo: Option<SocketAddr>) -> Done {
+    let mut there = Session::new(real, &sequence.name, echo);
+    let mut here = Session::new(ours, &sequence.name, echo);
     let mut done = Done {
         exchanges: 0,
         unlike: Vec::new(),

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -78,6 +79,18 @@ where
         .headers_mut()
         .insert(STREAM_PROTOCOL, HeaderValue::from_static(protocol));
     answer
+}
+
+/// Agrees to bytes as they are, to and from a stream.
+pub(super) fn to_bytes(
+    node: &Arc<Node>,
+    request: Request<Incoming>,
+    mut stream: TcpStream,
+) -> Answer {
+    switch(node, request, "tcp", |mut io| async move {
+        let copied = tokio::io::copy_bidirectional(&mut io, &mut stream).await;
+        tracing::debug!(?copied, "a connection to a port of a pod ended");
+    })
 }
 
 fn switch<F>(

@@ -16,6 +16,7 @@ use http_body_util::{BodyDataStream, BodyExt as _};
 use super::{Record, Stage};
 use crate::api::Api;
 use crate::authz::Attributes;
+use crate::joined::Ending;
 use crate::respond::{self, Body, BoxError};
 use crate::verbs::create::new_uid;
 
@@ -86,9 +87,13 @@ impl Audited {
 
 async fn told(record: Arc<Record>, response: Response<Body>, stage: Stage) -> Response<Body> {
     let code = response.status().as_u16();
-    if stage == Stage::ResponseStarted && code == 200 {
+    if stage == Stage::ResponseStarted {
         record.tell(stage, Some(code));
-        return response.map(|body| Told { body, record }.boxed_unsync());
+        if let Some(ending) = response.extensions().get::<Ending>() {
+            ending.tells(record);
+            return response;
+        }
+        return response.map(|body| Told { body, record, code }.boxed_unsync());
     }
     let json = response.headers().get(CONTENT_TYPE);
     let json = json.is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
@@ -126,6 +131,7 @@ async fn told(record: Arc<Record>, response: Response<Body>, stage: Stage) -> Re
 struct Told {
     body: Body,
     record: Arc<Record>,
+    code: u16,
 }
 
 // === impl Told ===
@@ -152,6 +158,6 @@ impl http_body::Body for Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.record.tell(Stage::ResponseComplete, Some(200));
+        self.record.tell(Stage::ResponseComplete, Some(self.code));
     }
 }

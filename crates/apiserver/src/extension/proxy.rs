@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cedge_pki::Identity;
-use cedge_serving::splice;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
@@ -12,7 +11,6 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper_util::rt::TokioIo;
 
 use super::Route;
 use crate::api::Api;
@@ -175,27 +173,15 @@ async fn upgrade(
         let body = answer.map(|body| body.map_err(Into::into).boxed_unsync());
         return Ok(body);
     }
-    let backend = hyper::upgrade::on(&mut answer);
-    let shutdown = api.tasks.shutdown().clone();
-    api.tasks
-        .spawn(format!("apiserver/extension/{}", route.name), async move {
-            // Kept until here: dropping it would end the connection before it is upgraded.
-            let _connection = connection;
-            match (backend.await, client.await) {
-                (Ok(backend), Ok(client)) => {
-                    let joined =
-                        splice(TokioIo::new(client), TokioIo::new(backend), &shutdown).await;
-                    tracing::debug!(?joined, "stream to an extension API server ended");
-                }
-                (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "upgrade failed"),
-            }
-        });
-    let mut response = Response::new(respond::full(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in answer.headers() {
-        response.headers_mut().append(name, value.clone());
-    }
-    Ok(response)
+    let ends = (client, hyper::upgrade::on(&mut answer));
+    let name = format!("apiserver/extension/{}", route.name);
+    Ok(crate::joined::join(
+        api,
+        name,
+        ends,
+        connection,
+        answer.headers(),
+    ))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Peer {
 }
 
 /// What is wrong with the certificate of the other end, in the words that people search for.
-pub(super) fn tls_error(error: &io::Error, name: &str) -> String {
+pub(crate) fn tls_error(error: &io::Error, name: &str) -> String {
     const HEAD: &str = "tls: failed to verify certificate: x509: ";
     let tls = error.get_ref().and_then(|e| e.downcast_ref::<TlsError>());
     match tls {

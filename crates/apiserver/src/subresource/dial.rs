@@ -50,6 +50,25 @@ pub(super) async fn dial(api: &Api, node: &str) -> Result<Box<dyn ByteStream>, C
     port.dial(settings).await.map_err(failed)
 }
 
+/// The same, if one of our agents is there and is reached.
+pub(super) async fn dial_agent(api: &Api, node: &str) -> Option<Box<dyn ByteStream>> {
+    if let Ok(stream) = api.config.node_connector.connect(node).await {
+        return Some(stream);
+    }
+    let object = api.cache.kind("", "nodes").get(node)?.value().ok()?;
+    Port::of(&object)?.authority?;
+    dial(api, node).await.ok()
+}
+
+/// The address of a node that is dialled.
+pub(super) fn preferred(node: &Value) -> Option<&str> {
+    let addresses = node["status"]["addresses"].as_array()?;
+    KINDS.iter().find_map(|kind| {
+        let found = addresses.iter().find(|a| a["type"] == *kind);
+        found.and_then(|a| a["address"].as_str())
+    })
+}
+
 /// Where a node's HTTP server is said to be.
 #[derive(Debug, PartialEq, Eq)]
 struct Port {
@@ -66,11 +85,7 @@ impl Port {
     fn of(node: &Value) -> Option<Self> {
         let status = &node["status"];
         let port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64()?;
-        let addresses = status["addresses"].as_array()?;
-        let host = KINDS.iter().find_map(|kind| {
-            let found = addresses.iter().find(|a| a["type"] == *kind);
-            found.and_then(|a| a["address"].as_str())
-        })?;
+        let host = preferred(node)?;
         let authority = node["metadata"]["annotations"][NODE_AUTHORITY].as_str();
         Some(Self {
             host: host.to_owned(),

@@ -1,13 +1,13 @@
 //! Logs, exec, attach and port-forward: the node does the work, we carry the bytes.
 
 use bytes::Bytes;
-use cedge_serving::splice;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -36,11 +36,6 @@ pub(crate) async fn connect(
     request: Request<Body>,
 ) -> Result<Response<Body>> {
     let subresource = call.request.subresource.as_str();
-    if subresource == "proxy" || call.resource.plural != "pods" {
-        return Err(Error::Unavailable(
-            "proxying to pods, services and nodes is not offered by this server".into(),
-        ));
-    }
     let pod = api.get(&call.resource.cache, &call.path()).await?;
     let pod = pod
         .ok_or_else(|| Error::NotFound(call.resource.about(&call.request.name)))?
@@ -281,24 +276,20 @@ fn query_of(pairs: &[(String, String)]) -> String {
     let mut out = String::new();
     for (key, value) in pairs {
         out.push(if out.is_empty() { '?' } else { '&' });
-        out.push_str(&encode(key));
-        out.push('=');
-        out.push_str(&encode(value));
+        out.push_str(&format!("{}={}", encode(key), encode(value)));
     }
     out
 }
 
-/// Writes everything but plain letters, digits and a few signs as `%41`.
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+/// What a path or query has as it is; anything else is written as `%41`.
+const PLAIN: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, &PLAIN)
 }
 
 type Sender = http1::SendRequest<Empty<Bytes>>;
@@ -396,27 +387,15 @@ async fn upgrade(
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refused(answer).await);
     }
-    let backend = hyper::upgrade::on(&mut answer);
-    let shutdown = api.tasks.shutdown().clone();
-    api.tasks
-        .spawn(format!("apiserver/stream/{node}"), async move {
-            // The sender is kept until here: dropping it would end the connection before it is upgraded.
-            let _sender = sender;
-            match (backend.await, client.await) {
-                (Ok(backend), Ok(client)) => {
-                    let joined =
-                        splice(TokioIo::new(client), TokioIo::new(backend), &shutdown).await;
-                    tracing::debug!(?joined, "stream to a node ended");
-                }
-                (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "upgrade failed"),
-            }
-        });
-    let mut response = Response::new(respond::full(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in answer.headers() {
-        response.headers_mut().append(name, value.clone());
-    }
-    Ok(response)
+    let ends = (client, hyper::upgrade::on(&mut answer));
+    let name = format!("apiserver/stream/{node}");
+    Ok(crate::joined::join(
+        api,
+        name,
+        ends,
+        sender,
+        answer.headers(),
+    ))
 }
 
 /// The headers that make an upgrade; no credentials among them.

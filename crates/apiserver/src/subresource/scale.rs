@@ -104,7 +104,12 @@ pub(super) async fn serve(api: &Api, call: &Call, body: &Bytes) -> Result<Respon
             };
             scale_of(&paths, &change(api, call, &options, edit).await?.object)
         }
-        Verb::List | Verb::Watch | Verb::Create | Verb::Delete | Verb::DeleteCollection => {
+        Verb::List
+        | Verb::Watch
+        | Verb::Create
+        | Verb::Delete
+        | Verb::DeleteCollection
+        | Verb::Other => {
             return Err(Error::NoSuchPath);
         }
     };

@@ -26,6 +26,7 @@ mod nodes;
 mod patches;
 mod paths;
 mod policies;
+mod proxied;
 mod quota;
 mod usage;
 mod watches;

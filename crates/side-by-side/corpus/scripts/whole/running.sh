@@ -5,7 +5,7 @@ metadata: {name: p, labels: {app: p}}
 spec:
   terminationGracePeriodSeconds: 0
   containers:
-  - {name: one, image: process, command: [sh, -c, "echo begun; echo more; cat f; while read line; do echo got \$line; done; exec python3 -u -m http.server --bind 127.0.0.1 $PORT"], stdin: true, stdinOnce: true, ports: [{containerPort: $PORT}]}
+  - {name: one, image: process, command: [sh, -c, "echo begun; echo more; cat f; while read line; do echo got \$line; done; exec python3 -u -m http.server $PORT"], stdin: true, stdinOnce: true, ports: [{containerPort: $PORT}]}
   - {name: two, image: process, command: [sh, -c, "echo second >&2; exec sleep 100000"]}
 END
 kubectl apply -f p.yaml
@@ -46,6 +46,10 @@ kubectl wait --for=jsonpath='{.subsets[0].addresses[0].targetRef.name}'=p endpoi
 kubectl wait --for=jsonpath='{.endpoints[0].targetRef.name}'=p endpointslices -l kubernetes.io/service-name=s --timeout=20s
 kubectl get endpointslices -l kubernetes.io/service-name=s -o jsonpath='{.items[0].endpoints[0].conditions} {.items[0].endpoints[0].targetRef.name} {.items[0].endpoints[0].nodeName} {.items[0].metadata.labels}'
 kubectl describe service s
+kubectl get --raw /api/v1/namespaces/running/pods/p:$PORT/proxy/ | grep -o 'Directory listing for /' | sort -u
+kubectl get --raw /api/v1/namespaces/running/services/s:80/proxy/ | grep -o 'Directory listing for /' | sort -u
+kubectl get --raw /api/v1/namespaces/running/services/s:80/proxy/none
+kubectl get --raw /api/v1/namespaces/running/pods/p:1/proxy/
 kubectl debug p --image=process -c dbg --attach=false -- sleep 100
 kubectl get pod p -o jsonpath='{.spec.ephemeralContainers[0].name} {.spec.ephemeralContainers[0].command} {.spec.ephemeralContainers[0].args}'
 kubectl events --for pod/p | awk '{print $2, $3}' | sort -u
