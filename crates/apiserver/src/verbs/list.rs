@@ -394,6 +394,20 @@ struct Pieces {
 
 // === impl Pieces ===
 
+impl Pieces {
+    /// About how long the next piece will be, at least.
+    fn size_of_next(&self) -> usize {
+        let mut size = self.head.as_ref().map_or(0, String::len);
+        for object in self.objects.as_slice() {
+            size += object.bytes().len() + 2;
+            if size > PIECE {
+                break;
+            }
+        }
+        size + 3
+    }
+}
+
 impl Iterator for Pieces {
     type Item = Bytes;
 
@@ -401,7 +415,7 @@ impl Iterator for Pieces {
         if self.done {
             return None;
         }
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(self.size_of_next());
         if let Some(head) = self.head.take() {
             out.put_slice(head.as_bytes());
         }
