@@ -31,6 +31,7 @@ pub struct Kubernetes {
     etcd: u16,
     peers: u16,
     api: u16,
+    authority: Authority,
     running: Vec<(&'static str, Child)>,
 }
 
@@ -53,6 +54,7 @@ impl Kubernetes {
             etcd: port(0)?,
             peers: port(1)?,
             api: port(2)?,
+            authority: Authority::ephemeral(),
             running: Vec::new(),
         };
         this.credentials()?;
@@ -60,7 +62,7 @@ impl Kubernetes {
     }
 
     fn credentials(&self) -> Result<()> {
-        let authority = Authority::ephemeral();
+        let authority = &self.authority;
         let ca = authority.certificate_pem();
         std::fs::write(self.dir.join("ca.crt"), &ca)?;
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
@@ -76,7 +78,7 @@ impl Kubernetes {
         };
         // The key of the service accounts, whose public half Kubernetes reads from a certificate.
         save(&user("accounts")?, "accounts")?;
-        let url = format!("https://127.0.0.1:{}", self.api);
+        let url = self.url();
         let admin = kubeconfig::User::by_certificate(&user("admin")?);
         Kubeconfig::single("kubernetes", &url, &ca, admin).write(&self.kubeconfig())?;
         Ok(())
@@ -207,6 +209,18 @@ impl Kubernetes {
     /// When its kubeconfig is gone.
     pub fn target(&self) -> Result<Target> {
         Target::of(&self.kubeconfig())
+    }
+
+    /// Where its API is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.api)
+    }
+
+    /// Whom its clients trust, and who makes their certificates.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Its processes, by name.

@@ -22,6 +22,17 @@ const CNI: &str = "/usr/lib/cni";
 /// Makes an image of busybox: the name, and the file to write.
 const MAKE_IMAGE: &str = include_str!("kubelet/image.sh");
 
+/// The API that a kubelet speaks to.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// Whom it trusts.
+    pub authority: &'a Authority,
+    /// `https://` and the address.
+    pub server: &'a str,
+    /// The media type of what it sends.
+    pub content_type: &'a str,
+}
+
 /// The kubelet and its containerd.
 #[derive(Debug)]
 pub struct Kubelet {
@@ -72,6 +83,22 @@ impl Kubelet {
     /// # Panics
     /// If it does not come up.
     pub fn start(&mut self, site: &Site, name: &str) {
+        let identity = site.dir.join("identity");
+        let authority = Authority::load_or_create(&identity).expect("the site's authority");
+        let home = Home {
+            authority: &authority,
+            server: &format!("https://{}", site.api()),
+            // Our API writes no protobuf.
+            content_type: "application/json",
+        };
+        self.start_at(home, name);
+    }
+
+    /// Starts both for whatever API there is.
+    ///
+    /// # Panics
+    /// If they do not come up.
+    pub fn start_at(&mut self, home: Home<'_>, name: &str) {
         self.write("containerd.toml", &self.containerd_settings());
         self.write("cni/10-pods.conflist", &self.network());
         let settings = self.path("containerd.toml");
@@ -83,8 +110,8 @@ impl Kubelet {
         eventually("the image is there", 30, || {
             self.ctr(&["image", "import", &image])
         });
-        self.credentials(site, name);
-        self.write("kubelet.yaml", &self.kubelet_settings());
+        self.credentials(home, name);
+        self.write("kubelet.yaml", &self.kubelet_settings(home.content_type));
         let (kubeconfig, config, root) = (
             self.path("kubeconfig"),
             self.path("kubelet.yaml"),
@@ -111,6 +138,17 @@ impl Kubelet {
         self.dir.join("kubeconfig")
     }
 
+    /// What runs, by name and process id.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(&'static str, u32)> {
+        let named = |name, child: &Option<Child>| child.as_ref().map(|c| (name, c.id()));
+        let all = [
+            named("kubelet", &self.kubelet),
+            named("containerd", &self.containerd),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     /// The end of what it logged.
     #[must_use]
     pub fn last_words(&self) -> String {
@@ -122,9 +160,8 @@ impl Kubelet {
 
     /// What an administrator gives a kubelet: a certificate of its node, one for its own port, and the cluster's
     /// authority.
-    fn credentials(&self, site: &Site, name: &str) {
-        let identity = site.dir.join("identity");
-        let authority = Authority::load_or_create(&identity).expect("the site's authority");
+    fn credentials(&self, home: Home<'_>, name: &str) {
+        let authority = home.authority;
         let ca = authority.certificate_pem();
         self.write("ca.crt", &ca);
         let node = Profile::User {
@@ -141,8 +178,7 @@ impl Kubelet {
             issued.expect("a certificate")
         };
         let user = kubeconfig::User::by_certificate(&issue(&node));
-        let server = format!("https://{}", site.api());
-        let file = Kubeconfig::single("site", &server, &ca, user);
+        let file = Kubeconfig::single("site", home.server, &ca, user);
         file.write(&self.kubeconfig()).expect("a file");
         issue(&port).save(&self.dir, "port").expect("two files");
     }
@@ -180,14 +216,14 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
         )
     }
 
-    /// JSON, as our API speaks no protobuf; what the machine of a test cannot do is switched off.
-    fn kubelet_settings(&self) -> String {
+    /// What the machine of a test cannot do is switched off.
+    fn kubelet_settings(&self, content_type: &str) -> String {
         format!(
             "apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication: {{anonymous: {{enabled: false}}, webhook: {{enabled: false}}, x509: {{clientCAFile: {ca}}}}}
 authorization: {{mode: Webhook}}
-contentType: application/json
+contentType: {content_type}
 containerRuntimeEndpoint: unix://{socket}
 tlsCertFile: {certificate}
 tlsPrivateKeyFile: {key}

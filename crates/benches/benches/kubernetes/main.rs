@@ -19,6 +19,7 @@ use anyhow::Result;
 use cedge_benches::load::{Folder, flag};
 use cedge_benches::machine::Machine;
 use cedge_benches::site;
+use cedge_e2e::kubelet::Kubelet;
 
 use sides::Sides;
 
@@ -45,6 +46,14 @@ fn main() -> Result<()> {
     let only = std::env::args().skip_while(|a| a != "--only").nth(1);
     let wanted = |part: &str| only.as_deref().is_none_or(|o| o == part);
     let folder = Folder::of("kubernetes")?;
+    // Before there are threads, as they get the same network.
+    let mut kubelet = match Kubelet::machine(&folder) {
+        Ok(kubelet) => Some(kubelet),
+        Err(why) => {
+            println!("without a kubelet: {why}");
+            None
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -59,7 +68,7 @@ fn main() -> Result<()> {
         }
         sides.start().await?;
         if wanted("idle") {
-            idle::compare(&folder, &sides, &plan).await?;
+            idle::compare(&folder, &sides, kubelet.take(), &plan).await?;
         }
         if wanted("starts") || wanted("requests") {
             requests::fill(&sides, &plan).await?;
