@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::meta;
 use crate::status::{Error, Result};
+use crate::websocket;
 
 /// Stands in the extensions of requests that were made in this process, for whom they speak.
 #[derive(Debug, Clone)]
@@ -26,10 +27,15 @@ pub(crate) fn authenticate(api: &Api, parts: &Parts) -> Result<Identity> {
     if let Some(identity) = connection.and_then(Connection::identity) {
         return Ok(identity);
     }
-    match bearer(parts) {
+    let token = match bearer(parts) {
+        Some(token) => Some(token.to_owned()),
+        None if websocket::is_wanted(&parts.headers) => websocket::token(&parts.headers)?,
+        None => None,
+    };
+    match token {
         Some(token) => {
             let audiences = [api.config.tokens.issuer().to_owned()];
-            let identity = of_token(api, token, &audiences)?;
+            let identity = of_token(api, &token, &audiences)?;
             Ok(identity.ok_or(Error::Unauthorized)?.0)
         }
         None => Ok(Identity::anonymous()),

@@ -23,7 +23,7 @@ use crate::request::{ResourceRequest, Target, Verb};
 use crate::resource::{Resource, Served};
 use crate::respond::{self, Body};
 use crate::status::{About, Error, Result};
-use crate::{authn, extension, impersonate, paths, subresource, verbs};
+use crate::{authn, extension, impersonate, paths, subresource, verbs, websocket};
 
 /// Answers a request, whatever happens.
 pub(crate) async fn handle(api: Arc<Api>, request: Request<Body>) -> Response<Body> {
@@ -251,10 +251,19 @@ async fn behind(
 }
 
 /// Requests that may last as long as their client likes.
-async fn stream(api: &Arc<Api>, call: Call, parts: Parts, body: Body) -> Result<Response<Body>> {
+async fn stream(
+    api: &Arc<Api>,
+    call: Call,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Response<Body>> {
+    websocket::without_token(&mut parts.headers);
     if call.request.verb == Verb::Watch {
         let warnings = call.warned();
         let mut response = verbs::watch::watch(api, call).await?;
+        if websocket::is_wanted(&parts.headers) {
+            return Ok(websocket::carry(api, parts, response));
+        }
         respond::warn(&mut response, &warnings);
         return Ok(response);
     }

@@ -53,6 +53,7 @@ mod stored;
 mod subresource;
 mod usage;
 mod verbs;
+mod websocket;
 
 pub use audit::{AuditConfig, AuditPolicy, PolicyError};
 pub use authn::InProcess;

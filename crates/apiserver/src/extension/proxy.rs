@@ -99,16 +99,11 @@ fn handed_on(headers: &HeaderMap, upgrades: bool) -> HeaderMap {
             || text.starts_with("x-remote-")
             || text.starts_with("impersonate-");
         let hop = hops.contains(name) && !(upgrades && [CONNECTION, UPGRADE].contains(name));
-        // A bearer token may hide among the protocols of a browser's WebSocket.
-        let secret = text == "sec-websocket-protocol"
-            && value
-                .as_bytes()
-                .windows(16)
-                .any(|w| w == b"base64url.bearer");
-        if !claims && !hop && !secret && *name != HOST && *name != CONTENT_LENGTH {
+        if !claims && !hop && *name != HOST && *name != CONTENT_LENGTH {
             out.append(name, value.clone());
         }
     }
+    crate::websocket::without_token(&mut out);
     out
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn connect(
     crate::admission::on_connect(api, call, options).await?;
     let place = place::find(api, call).await?;
     let path = paths::clean_keeping_slash(&below);
-    if headers::wants_upgrade(request.headers()) {
+    if crate::websocket::wants_upgrade(request.headers()) {
         return upgrade(api, place, &path, request).await;
     }
     if path.is_empty() && [Method::GET, Method::HEAD].contains(request.method()) {
@@ -120,6 +120,11 @@ fn back(answer: Response<Incoming>, links: &Links, head: bool) -> Result<Respons
     *response.status_mut() = parts.status;
     *response.headers_mut() = headers::back(&parts.headers);
     let headers = response.headers_mut();
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // There is no body that they could speak of.
+        headers.remove(CONTENT_TYPE);
+        headers.remove(CONTENT_LENGTH);
+    }
     if let Some(location) = text(headers, &LOCATION).filter(|l| !l.is_empty()) {
         links::check(location).map_err(|why| {
             Error::internal(format!("error trying to parse Location header: {why}"))

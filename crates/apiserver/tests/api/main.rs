@@ -31,4 +31,5 @@ mod quota;
 mod usage;
 mod watches;
 mod webhooks;
+mod websockets;
 mod writes;

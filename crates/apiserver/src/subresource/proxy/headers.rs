@@ -5,18 +5,13 @@ use std::net::IpAddr;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST,
-    HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
-/// A bearer token may hide among the protocols of a browser's WebSocket.
-const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
+use crate::websocket::without_token;
 
-pub(super) fn wants_upgrade(headers: &HeaderMap) -> bool {
-    words(headers, &CONNECTION).any(|word| word.contains("upgrade"))
-}
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The words of a header that is a list, in small letters.
 fn words<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = String> + 'a {
@@ -90,24 +85,6 @@ pub(super) fn hopless(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-fn without_token(headers: &mut HeaderMap) {
-    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    let offered: Vec<&str> = offered
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .map(str::trim)
-        .collect();
-    if !offered.iter().any(|word| word.starts_with(BEARER)) {
-        return;
-    }
-    let kept = offered.iter().filter(|word| !word.starts_with(BEARER));
-    let kept = kept.copied().collect::<Vec<_>>().join(", ");
-    match HeaderValue::from_str(&kept) {
-        Ok(kept) if !kept.is_empty() => _ = headers.insert(SEC_WEBSOCKET_PROTOCOL, kept),
-        _ => _ = headers.remove(SEC_WEBSOCKET_PROTOCOL),
-    }
-}
-
 /// The headers of an answer that come back: the server behind has no say in who may read them here.
 pub(super) fn back(headers: &HeaderMap) -> HeaderMap {
     let mut out = hopless(headers);
@@ -157,22 +134,6 @@ mod tests {
         let mut expected = map(&[("cookie", "a=b"), ("te", "trailers")]);
         expected.insert(FORWARDED_FOR, "1.2.3.4, 127.0.0.1".parse().unwrap());
         assert_eq!(onward, expected);
-    }
-
-    #[test]
-    fn a_token_among_protocols_is_taken_out() {
-        let asked = map(&[
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            (
-                "sec-websocket-protocol",
-                "a, base64url.bearer.authorization.k8s.io.eA, b",
-            ),
-        ]);
-        assert!(wants_upgrade(&asked));
-        let onward = onward(&asked, true, None);
-        assert_eq!(onward[SEC_WEBSOCKET_PROTOCOL], "a, b");
-        assert_eq!(onward[UPGRADE], "websocket");
     }
 
     #[test]
