@@ -42,6 +42,10 @@ pub(crate) async fn receive<'a>(
             _space: space,
         });
     }
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        // Announced: nobody reads on to see it.
+        return Err(too_large());
+    }
     let most = body.size_hint().upper();
     let most = most.map_or(BODY_MAX, |most| usize::try_from(most).unwrap_or(BODY_MAX));
     while let Some(frame) = body.frame().await {
@@ -51,7 +55,7 @@ pub(crate) async fn receive<'a>(
             continue;
         };
         if bytes.len() + data.len() > BODY_MAX {
-            return Err(Error::TooLarge(format!("limit is {BODY_MAX}")));
+            return Err(too_large());
         }
         if bytes.len() + data.len() > LARGE && space.is_none() {
             space = Some(limits.space(most.min(BODY_MAX)).await);
@@ -62,6 +66,10 @@ pub(crate) async fn receive<'a>(
         bytes: bytes.freeze(),
         _space: space,
     })
+}
+
+fn too_large() -> Error {
+    Error::TooLarge(format!("limit is {BODY_MAX}"))
 }
 
 /// The body of a request that leaves what nobody read of it to [`Unread`].
@@ -264,5 +272,46 @@ mod tests {
         assert!(receive(&limits, large(), &Method::POST).await.is_ok());
         let over = receive(&limits, respond::full(vec![0; BODY_MAX + 1]), &Method::POST).await;
         assert_eq!(over.unwrap_err().code(), 413);
+    }
+
+    /// Says how long it is, and never comes.
+    struct Announced(u64);
+
+    impl http_body::Body for Announced {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Pending
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_announced_too_long_is_refused_before_it_comes() {
+        let limits = Limits::new(1);
+        let receiving = |long: u64| {
+            let limits = &limits;
+            async move {
+                let body = Announced(long).boxed_unsync();
+                let receiving = receive(limits, body, &Method::POST);
+                let short = Duration::from_millis(100);
+                let done = tokio::time::timeout(short, receiving).await;
+                done.map(|received| received.map_err(|e| e.to_string()).map(|_| ()))
+            }
+        };
+        let refused = receiving(BODY_MAX as u64 + 1).await;
+        let words = format!("Request entity too large: limit is {BODY_MAX}");
+        assert_eq!(refused, Ok(Err(words)));
+        assert!(
+            receiving(BODY_MAX as u64).await.is_err(),
+            "it is waited for"
+        );
     }
 }
