@@ -44,15 +44,16 @@ fn what_pods_serve_is_asked_through_the_api_and_from_the_parent() {
     let from_parent = folder.join("b-from-a.yaml");
     let text = a.cedge(&["kubeconfig", "b"]).expect("a kubeconfig");
     std::fs::write(&from_parent, text).expect("a file in the test's folder");
-    for config in [b.kubeconfig(), from_parent] {
-        answers(&config, &port);
+    // kubectl takes a raw path from the root of the server: the way to the child is part of it.
+    for (config, way) in [(b.kubeconfig(), ""), (from_parent, "/clusters/b")] {
+        answers(&config, way, &port);
         proxies(&config, &port);
     }
 }
 
 /// Pod, service and node, by their paths.
-fn answers(config: &Path, port: &str) {
-    let namespace = "/api/v1/namespaces/default";
+fn answers(config: &Path, way: &str, port: &str) {
+    let namespace = format!("{way}/api/v1/namespaces/default");
     for place in [
         format!("pods/web:{port}"),
         "pods/web".to_owned(),
@@ -62,14 +63,16 @@ fn answers(config: &Path, port: &str) {
         let path = format!("{namespace}/{place}/proxy/");
         eventually("the page is there", 20, || {
             let page = kubectl(config, &["get", "--raw", &path]);
-            // From the parent, the path begins with the way to the child.
-            match page.out.trim() {
-                page if page.starts_with("<a href=\"") && page.ends_with("proxy/x\">") => Ok(()),
-                _ => Err(format!("{path}: {page:?}")),
+            let link = format!("<a href=\"/api/v1/namespaces/default/{place}/proxy/x\">");
+            if page.out.trim() == link {
+                Ok(())
+            } else {
+                Err(format!("{path}: {page:?}"))
             }
         });
     }
-    let healthy = kubectl(config, &["get", "--raw", "/api/v1/nodes/b/proxy/healthz"]);
+    let node = format!("{way}/api/v1/nodes/b/proxy/healthz");
+    let healthy = kubectl(config, &["get", "--raw", &node]);
     assert_eq!(healthy.expect("the node's own server"), "ok");
     let missing = kubectl(
         config,
@@ -84,7 +87,7 @@ fn answers(config: &Path, port: &str) {
 /// `kubectl proxy`, which is how a browser gets there.
 fn proxies(config: &Path, port: &str) {
     let child = Command::new("kubectl")
-        .args(["proxy", "--port=0"])
+        .args(["proxy", "--port=0", "--append-server-path"])
         .env("KUBECONFIG", config)
         .stdout(Stdio::piped())
         .spawn();
