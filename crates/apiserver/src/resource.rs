@@ -1,5 +1,10 @@
 //! What is served under one path, built-in or from a CustomResourceDefinition: everything a generic handler asks.
 
+mod peculiar;
+mod shown;
+
+pub(crate) use shown::Column;
+
 use std::sync::Arc;
 
 use cedge_kinds::Kind;
@@ -39,16 +44,6 @@ pub(crate) struct Speaks {
     pub(crate) group: String,
     pub(crate) version: String,
     pub(crate) kind: String,
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) ty: String,
-    pub(crate) format: String,
-    pub(crate) description: String,
-    pub(crate) priority: i64,
 }
 
 // === impl Speaks ===
@@ -354,159 +349,6 @@ impl Resource {
         match &self.definition {
             Definition::BuiltIn(kind) => api_version(kind.group, kind.storage().version),
             Definition::Custom(custom) => custom.storage_api_version(),
-        }
-    }
-
-    /// What writes to a part cannot change, so that nobody comes to own it by them.
-    pub(crate) fn reset_fields(&self, subresource: &str) -> &'static [&'static str] {
-        let has_status = match &self.definition {
-            Definition::BuiltIn(kind) => kind.subresource("status").is_some(),
-            Definition::Custom(custom) => custom.has_status(),
-        };
-        match subresource {
-            "" | "scale" if has_status => &["status"],
-            "status" if self.is_custom() || self.status_keeps_metadata() => &["spec", "metadata"],
-            "status" if self.is("apps", "deployments") => &["spec", "metadata.labels"],
-            "status" => &["spec"],
-            "finalize" => &["status"],
-            _ => &[],
-        }
-    }
-
-    /// Newer kinds let a write to their status change nothing else.
-    fn status_keeps_metadata(&self) -> bool {
-        matches!(
-            self.group.as_str(),
-            "storage.k8s.io"
-                | "admissionregistration.k8s.io"
-                | "apiregistration.k8s.io"
-                | "flowcontrol.apiserver.k8s.io"
-                | "resource.k8s.io"
-        )
-    }
-
-    /// Whether a write without a resource version is refused.
-    pub(crate) fn needs_revision(&self) -> bool {
-        self.is_custom()
-            || matches!(
-                self.plural.as_str(),
-                "leases"
-                    | "customresourcedefinitions"
-                    | "apiservices"
-                    | "runtimeclasses"
-                    | "poddisruptionbudgets"
-                    | "csidrivers"
-                    | "csistoragecapacities"
-                    | "volumeattachments"
-                    | "csinodes"
-                    | "validatingadmissionpolicies"
-                    | "validatingadmissionpolicybindings"
-                    | "mutatingadmissionpolicies"
-                    | "mutatingadmissionpolicybindings"
-                    | "mutatingwebhookconfigurations"
-                    | "validatingwebhookconfigurations"
-                    | "clustertrustbundles"
-            )
-    }
-
-    /// Below which name Kubernetes keeps objects in etcd: some errors speak of it.
-    pub(crate) fn etcd_name(&self) -> String {
-        let name = match (self.group.as_str(), self.plural.as_str()) {
-            ("", "nodes") => "minions",
-            ("", "services") => "services/specs",
-            ("", "endpoints") => "services/endpoints",
-            ("", "replicationcontrollers") => "controllers",
-            ("networking.k8s.io", "ingresses") => "ingress",
-            (group, plural) if self.is_custom() || group.starts_with("api") => {
-                return format!("{group}/{plural}");
-            }
-            (_, plural) => plural,
-        };
-        name.to_owned()
-    }
-
-    /// Whether the answer to a deletion is the object instead of a `Status`.
-    pub(crate) fn returns_deleted(&self) -> bool {
-        const OURS: [&str; 17] = [
-            "namespaces",
-            "persistentvolumes",
-            "persistentvolumeclaims",
-            "pods",
-            "podtemplates",
-            "resourcequotas",
-            "services",
-            "serviceaccounts",
-            "csidrivers",
-            "csinodes",
-            "storageclasses",
-            "volumeattachments",
-            "volumeattributesclasses",
-            "deviceclasses",
-            "resourceclaims",
-            "resourceclaimtemplates",
-            "resourceslices",
-        ];
-        !self.is_custom() && OURS.contains(&self.plural.as_str())
-    }
-
-    /// Whether objects may be made by PUT.
-    pub(crate) fn create_on_update(&self) -> bool {
-        const OURS: [&str; 5] = ["endpoints", "events", "leases", "limitranges", "services"];
-        !self.is_custom()
-            && (self.group == "rbac.authorization.k8s.io" || OURS.contains(&self.plural.as_str()))
-    }
-
-    pub(crate) fn columns(&self) -> Vec<Column> {
-        match &self.definition {
-            Definition::BuiltIn(kind) => {
-                let columns = cedge_kinds::table_columns(kind).iter();
-                columns
-                    .map(|c| Column {
-                        name: c.name.to_owned(),
-                        ty: c.kind.to_owned(),
-                        format: c.format.to_owned(),
-                        description: c.description.clone(),
-                        priority: c.priority.into(),
-                    })
-                    .collect()
-            }
-            Definition::Custom(custom) => custom.columns(),
-        }
-    }
-
-    /// The name by which a field of a selector is selectable, or why it is not.
-    pub(crate) fn selectable_field(&self, name: &str) -> Result<String, String> {
-        let Definition::BuiltIn(kind) = &self.definition else {
-            return Ok(name.to_owned());
-        };
-        let known = cedge_kinds::check_field(kind, name).map_err(|e| e.to_string())?;
-        // Both kinds of events are one: they are found by the fields of the older.
-        Ok(match (kind.group, known) {
-            ("events.k8s.io", "reportingController") => "reportingComponent".to_owned(),
-            ("events.k8s.io", known) => known.replace("regarding.", "involvedObject."),
-            (_, known) => known.to_owned(),
-        })
-    }
-
-    /// Puts objects into the order in which a table shows them.
-    pub(crate) fn sort_rows(&self, objects: &mut [Value]) {
-        if let Definition::BuiltIn(kind) = &self.definition {
-            cedge_kinds::tables::sort_rows(kind, objects);
-        }
-    }
-
-    /// What is said of a row as a whole, such as that a pod has ended.
-    pub(crate) fn row_conditions(&self, object: &Value) -> Vec<Value> {
-        match &self.definition {
-            Definition::BuiltIn(kind) => cedge_kinds::tables::row_conditions(kind, object),
-            Definition::Custom(_) => Vec::new(),
-        }
-    }
-
-    pub(crate) fn row(&self, object: &Value, now: jiff::Timestamp) -> Vec<Value> {
-        match &self.definition {
-            Definition::BuiltIn(kind) => cedge_kinds::table_row(kind, object, now),
-            Definition::Custom(custom) => custom.row(object, now),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What a request can fail with, and how Kubernetes says it.
 
+mod words;
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use words::{conflict, forbidden, invalid, not_supported, quoted, terminating};
 
 /// One mistake of several in an object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -371,54 +374,6 @@ pub(crate) fn success(about: &About, uid: Option<&str>) -> Value {
         }
     }
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
-}
-
-fn quoted(about: &About) -> String {
-    let name = cedge_kinds::error::quote(&about.name);
-    format!("{} {name}", about.qualified())
-}
-
-fn conflict(about: &About, why: &str) -> String {
-    format!("Operation cannot be fulfilled on {}: {why}", quoted(about))
-}
-
-fn forbidden(about: &About, why: &str) -> String {
-    match (about.resource.is_empty(), about.name.is_empty()) {
-        (true, _) => format!("forbidden: {why}"),
-        (false, true) => format!("{} is forbidden: {why}", about.qualified()),
-        (false, false) => format!("{} is forbidden: {why}", quoted(about)),
-    }
-}
-
-fn terminating(namespace: &str) -> String {
-    format!("unable to create new content in namespace {namespace} because it is being terminated")
-}
-
-fn not_supported(about: &About, action: &str) -> String {
-    if about.resource.is_empty() {
-        return "the server does not allow this method on the requested resource".into();
-    }
-    format!(
-        "{action} is not supported on resources of kind {:?}",
-        about.qualified()
-    )
-}
-
-/// Several mistakes stand in brackets, each once, in the order found.
-fn invalid(about: &About, causes: &[Cause]) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for cause in causes {
-        let word = cause.in_words();
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    let head = format!("{} is invalid", quoted(about));
-    match words.as_slice() {
-        [] => head,
-        [one] => format!("{head}: {one}"),
-        many => format!("{head}: [{}]", many.join(", ")),
-    }
 }
 
 #[cfg(test)]
