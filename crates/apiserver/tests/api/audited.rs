@@ -100,6 +100,37 @@ async fn the_audit_log_says_what_its_policy_wants() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_refused_begins_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let audit = AuditConfig {
+        policy: Arc::new(AuditPolicy::read(POLICY).unwrap()),
+        path: path.clone(),
+        bytes_max: 1 << 20,
+        files_max: 3,
+        age_max: None,
+    };
+    let server = start_with(|config| config.audit = Some(audit)).await;
+    let pods = "/api/v1/namespaces/default/pods/none";
+    for stream in ["exec?command=a", "proxy/x"] {
+        let answer = server.post(&format!("{pods}/{stream}"), json!({})).await;
+        assert_eq!(answer.code, 404);
+    }
+    let all = events(&path, 4).await;
+    let told: Vec<String> = all
+        .iter()
+        .map(|e| {
+            let (stage, code) = (&e["stage"], &e["responseStatus"]["code"]);
+            format!("{stage} {code} {}", e["objectRef"]["subresource"])
+        })
+        .collect();
+    let of = |stream: &str| {
+        ["Started", "Complete"].map(|stage| format!("\"Response{stage}\" 404 \"{stream}\""))
+    };
+    assert_eq!(told, [of("exec"), of("proxy")].concat());
+}
+
+#[tokio::test]
 async fn an_answer_says_to_which_level_its_request_belonged() {
     let server = start().await;
     // Whoever reads sees what was written at the start, and so does everybody from then on.
