@@ -43,6 +43,8 @@ pub(crate) struct Api {
     pub(crate) extensions: Arc<crate::extension::Routes>,
     /// The way to servers that users name.
     pub(crate) outbound: Arc<crate::outbound::Outbound>,
+    /// By which way each caller may be others.
+    pub(crate) habits: crate::impersonate::Habits,
     /// Bounds how many webhooks are asked at once.
     pub(crate) turns: tokio::sync::Semaphore,
     /// Events that wait to be written.

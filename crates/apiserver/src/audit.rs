@@ -23,6 +23,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::authz::Attributes;
+use crate::impersonate::Allowed;
 use policy::Level;
 
 /// Events that wait to be written.
@@ -95,7 +96,7 @@ impl Audit {
     pub(crate) fn begin(
         self: &Arc<Self>,
         caller: &Identity,
-        acts_as: &Identity,
+        acts_as: Option<&Allowed>,
         asked: &Attributes,
         parts: &Parts,
         id: &str,

@@ -79,7 +79,7 @@ impl Attributes {
     }
 
     /// The sentence of a refusal.
-    fn refusal(&self, user: &str, reason: &str) -> Error {
+    pub(crate) fn refusal(&self, user: &str, reason: &str) -> Error {
         let verb = &self.verb;
         let because = if reason.is_empty() {
             String::new()

@@ -120,19 +120,20 @@ async fn answer(api: &Arc<Api>, asked: Asked, audited: &Audited) -> Response<Bod
     let encoding = asked.encoding;
     let who = authn::authenticate(api, &asked.parts).and_then(|caller| {
         let headers = &asked.parts.headers;
-        let identity = impersonate::become_who_is_asked(api, headers, caller.clone())?;
-        Ok((caller, identity))
+        let acts_as = impersonate::asked_for(api, headers, &caller, || asked.attributes())?;
+        Ok((caller, acts_as))
     });
-    let (caller, identity) = match who {
+    let (caller, acts_as) = match who {
         Ok(who) => who,
         Err(error) => return respond::error(&error, encoding),
     };
+    let identity = acts_as.as_ref().map_or(&caller, |a| &a.identity).clone();
     let in_process = asked.parts.extensions.get::<authn::InProcess>().is_some();
     let place = if in_process && api.audit.is_none() {
         None
     } else {
         let attributes = asked.attributes();
-        audited.begin(api, &caller, &identity, &attributes, &asked.parts);
+        audited.begin(api, &caller, acts_as.as_ref(), &attributes, &asked.parts);
         // A watch takes a seat while it begins; other streams take none.
         let counts = !asked.streams || attributes.verb == Verb::Watch.as_str();
         let place = (!in_process && counts).then(|| api.fairness.place(&identity, &attributes));

@@ -94,6 +94,7 @@ impl ApiServer {
             fairness,
             audit,
             outbound: Arc::default(),
+            habits: crate::impersonate::Habits::default(),
             turns: Semaphore::new(ASKED_MAX),
             tasks,
             ready: Readiness::default(),

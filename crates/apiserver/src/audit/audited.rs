@@ -16,6 +16,7 @@ use http_body_util::{BodyDataStream, BodyExt as _};
 use super::{Record, Stage};
 use crate::api::Api;
 use crate::authz::Attributes;
+use crate::impersonate::Allowed;
 use crate::joined::Ending;
 use crate::respond::{self, Body, BoxError};
 use crate::verbs::create::new_uid;
@@ -50,7 +51,7 @@ impl Audited {
         &self,
         api: &Api,
         caller: &Identity,
-        acts_as: &Identity,
+        acts_as: Option<&Allowed>,
         asked: &Attributes,
         parts: &Parts,
     ) {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Audit;
 use super::policy::{Level, Outcome};
 use crate::authz::Attributes;
+use crate::impersonate::Allowed;
 
 /// When an event was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Record {
         audit: Arc<Audit>,
         outcome: Outcome,
         caller: &Identity,
-        acts_as: &Identity,
+        acts_as: Option<&Allowed>,
         asked: &Attributes,
         parts: &Parts,
         id: &str,
@@ -103,8 +104,12 @@ impl Record {
             let cut = agent.floor_char_boundary(1024);
             head["userAgent"] = json!(agent[..cut]);
         }
-        if caller != acts_as {
-            head["impersonatedUser"] = user(acts_as);
+        if let Some(acts_as) = acts_as {
+            head["impersonatedUser"] = user(&acts_as.identity);
+            if !acts_as.constraint.is_empty() {
+                head["authenticationMetadata"] =
+                    json!({ "impersonationConstraint": acts_as.constraint });
+            }
         }
         if asked.path.is_empty() {
             head["objectRef"] = reference(asked);
