@@ -196,6 +196,8 @@ fn encode(text: &str) -> PercentEncode<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
