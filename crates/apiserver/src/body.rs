@@ -17,8 +17,8 @@ use crate::status::{Error, Result};
 
 /// A body of more than this is large: what is done with it is done beside other requests.
 pub(crate) const LARGE: usize = 64 << 10;
-/// So much of a request that is refused unread is read before it is answered, as in Go's server.
-const UNREAD_MAX: usize = 256 << 10;
+/// So much of a request that is refused unread is read while it is answered: bodies that are somewhat too large, whole.
+const UNREAD_MAX: usize = 4 * BODY_MAX;
 /// So long.
 const UNREAD_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -96,23 +96,24 @@ pub(crate) fn watched(body: Body) -> (Body, Unread) {
 // === impl Unread ===
 
 impl Unread {
-    /// Reads the rest, as Go's server does before it answers: as far as that is not much, and comes soon.
-    pub(crate) async fn drain(self) {
+    /// What reads the rest, as far as it is not too much and comes soon; `None` if there is none.
+    pub(crate) fn drain(self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else {
-            return;
-        };
-        let reading = async {
-            let mut read = 0;
-            while let Some(Ok(frame)) = body.frame().await {
-                read += frame.data_ref().map_or(0, Bytes::len);
-                if read > UNREAD_MAX {
-                    return;
-                }
-            }
-        };
-        _ = tokio::time::timeout(UNREAD_TIME_MAX, reading).await;
+        left.map(drain)
     }
+}
+
+async fn drain(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > UNREAD_MAX {
+                return;
+            }
+        }
+    };
+    _ = tokio::time::timeout(UNREAD_TIME_MAX, reading).await;
 }
 
 // === impl Watched ===

@@ -54,9 +54,12 @@ where
         let (body, unread) = body::watched(body);
         let request = Request::from_parts(parts, body);
         Box::pin(async move {
-            let response = handler::handle(api, request).await;
-            if response.status().is_client_error() || response.status().is_server_error() {
-                unread.drain().await;
+            let response = handler::handle(api.clone(), request).await;
+            let refused =
+                response.status().is_client_error() || response.status().is_server_error();
+            if let Some(draining) = unread.drain().filter(|_| refused) {
+                // Beside the answer, which is not held up by a body that does not come.
+                api.tasks.spawn("apiserver/unread", draining);
             }
             Ok(response)
         })
