@@ -5,7 +5,9 @@ pub(crate) mod node;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use cedge_pki::Identity;
-use cedge_rbac::{Decision, Object, Policy, Request, Target, User, escalation, rules_review};
+use cedge_rbac::{
+    Decision, Grant, Object, Policy, Request, Target, User, escalation, rules_review,
+};
 use serde_json::Value;
 
 use crate::api::Api;
@@ -29,7 +31,7 @@ pub(crate) struct Attributes {
 }
 
 /// RBAC over the objects of the cache, of which the feed tells.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Authorizer {
     policy: RwLock<Policy>,
     /// What was loaded at the start; taken at once when all is there.
@@ -109,6 +111,14 @@ impl Attributes {
 // === impl Authorizer ===
 
 impl Authorizer {
+    /// Knows no objects yet, and what the parts of this process may do beside them.
+    pub(crate) fn new(grants: &[Grant]) -> Self {
+        Self {
+            policy: RwLock::new(Policy::default().granting(grants)),
+            loading: Mutex::default(),
+        }
+    }
+
     /// # Errors
     /// They may not; the error says what.
     pub(crate) fn check(&self, identity: &Identity, attributes: &Attributes) -> Result<()> {
@@ -139,8 +149,8 @@ impl Authorizer {
     /// All that was there has been loaded.
     pub(crate) fn loaded(&self) {
         let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let policy = Policy::of(std::mem::take(&mut *loading));
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        policy.replace(std::mem::take(&mut *loading));
     }
 
     /// An object was written or has gone.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cedge_pki::{Identity, LiveCredential, ServiceAccountTokens};
+use cedge_rbac::Grant;
 use cedge_store::Store;
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
@@ -80,6 +81,8 @@ pub struct Config {
     pub tokens: ServiceAccountTokens,
     /// Bearer tokens beside those.
     pub static_tokens: Vec<StaticToken>,
+    /// Rights of parts of this process beside those that stored roles give. Default none.
+    pub grants: Vec<Grant>,
     /// The way to nodes that hang on this process.
     pub node_connector: Arc<dyn NodeConnector>,
     /// What this server shows to the ports of nodes that it has no other way to. Without it those are not dialled.
@@ -120,6 +123,7 @@ impl Config {
             store,
             tokens,
             static_tokens: Vec::new(),
+            grants: Vec::new(),
             node_connector: Arc::new(NoNodes),
             node_credential: None,
             front_proxy: None,

@@ -60,7 +60,7 @@ impl ApiServer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Self, StartError> {
         let cache = Arc::new(Cache::new(config.store.clone()));
         let registry = Arc::new(Registry::new(&cache));
-        let authorizer = Arc::new(Authorizer::default());
+        let authorizer = Arc::new(Authorizer::new(&config.grants));
         let documents = Arc::new(Documents::default());
         let hooks = Arc::new(Hooks::default());
         let extensions = Arc::new(Routes::default());

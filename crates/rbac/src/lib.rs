@@ -8,12 +8,14 @@
 pub mod aggregate;
 pub mod bootstrap;
 pub mod escalation;
+mod grant;
 mod object;
 mod policy;
 mod request;
 mod review;
 mod rule;
 
+pub use grant::Grant;
 pub use object::{AggregationRule, Binding, NotRbac, Object, Role, RoleRef, Subject};
 pub use policy::{Decision, Policy};
 pub use request::{Request, Target, User};

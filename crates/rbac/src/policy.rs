@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::grant::Grant;
 use crate::object::{Binding, Object, Role, RoleRef};
 use crate::request::{Request, User};
 use crate::rule::{Rule, has};
@@ -17,6 +18,8 @@ pub struct Policy {
     roles: HashMap<String, HashMap<String, Arc<[Rule]>>>,
     cluster_bindings: BTreeMap<String, Binding>,
     bindings: HashMap<String, BTreeMap<String, Binding>>,
+    /// Of the parts of the program itself; no object changes them.
+    grants: Arc<[Grant]>,
 }
 
 /// What became of a request.
@@ -120,7 +123,20 @@ impl Policy {
         policy
     }
 
-    /// Whether the user may do this.
+    /// As [`Self::of`]; the rights of parts of the program stay.
+    pub fn replace(&mut self, objects: impl IntoIterator<Item = Object>) {
+        let grants = self.grants.clone();
+        *self = Self::of(objects).granting(grants);
+    }
+
+    /// The same, with the rights of parts of the program itself.
+    #[must_use]
+    pub fn granting(mut self, grants: impl Into<Arc<[Grant]>>) -> Self {
+        self.grants = grants.into();
+        self
+    }
+
+    /// Whether the user may do this: by the objects, or as a part of the program.
     #[must_use]
     pub fn authorize(&self, user: &User<'_>, request: &Request<'_>) -> Decision {
         if has(user.groups, MASTERS) {
@@ -138,6 +154,9 @@ impl Policy {
             Some(source) => Decision::Allowed {
                 reason: format!("RBAC: allowed by {source}"),
             },
+            None if self.grants.iter().any(|g| g.allows(user, request)) => Decision::Allowed {
+                reason: "it is a part of this server".to_owned(),
+            },
             None => Decision::Denied {
                 reason: reason(&missing),
             },
@@ -152,6 +171,8 @@ impl Policy {
             all.extend_from_slice(rules);
             true
         });
+        let granted = self.grants.iter().filter(|g| g.reaches(user, namespace));
+        all.extend(granted.flat_map(|g| g.rules.iter().cloned()));
         (all, missing)
     }
 

@@ -54,6 +54,18 @@ fn has_or_all(list: &[String], wanted: &str) -> bool {
 // === impl Rule ===
 
 impl Rule {
+    /// These verbs on these resources of a group.
+    #[must_use]
+    pub fn on(group: &str, resources: &[&str], verbs: &[&str]) -> Self {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            verbs: owned(verbs),
+            api_groups: owned(&[group]),
+            resources: owned(resources),
+            ..Self::default()
+        }
+    }
+
     /// Whether this rule alone allows the request.
     #[must_use]
     pub fn allows(&self, request: &Request<'_>) -> bool {

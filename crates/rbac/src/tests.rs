@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Decision, Object, Policy, Request, Rule, Target, User, bootstrap, escalation, rules_review,
+    Decision, Grant, Object, Policy, Request, Rule, Target, User, bootstrap, escalation,
+    rules_review,
 };
 
 fn object(kind: &str, name: &str, body: Value) -> Object {
@@ -569,4 +570,39 @@ fn damaged_objects_are_refused_and_nulls_are_empty() {
     assert!(Object::read("ClusterRole", &json!("x")).is_err());
     let null = json!({"metadata": {"name": "x", "labels": null}, "rules": null});
     assert!(Object::read("ClusterRole", &null).is_ok());
+}
+
+#[test]
+fn a_grant_allows_what_no_object_does_and_outlives_every_change_of_objects() {
+    let grant = Grant {
+        user: "part".into(),
+        namespace: "here".into(),
+        rules: vec![Rule::on("x", &["widgets"], &["create"])],
+    };
+    let may = |policy: &Policy, user: &str, verb: &str, what: &str| {
+        ask(policy, user, &[], verb, what).is_allowed()
+    };
+    let mut policy = Policy::default().granting(vec![grant.clone()]);
+    for _ in 0..2 {
+        assert!(may(&policy, "part", "create", "x/widgets@here"));
+        assert!(!may(&policy, "part", "delete", "x/widgets@here"));
+        assert!(!may(&policy, "part", "create", "x/widgets@there"));
+        assert!(!may(&policy, "part", "create", "x/widgets"));
+        assert!(!may(&policy, "jo", "create", "x/widgets@here"));
+        policy.replace([]);
+    }
+    let user = User {
+        name: "part",
+        groups: &[],
+    };
+    let review = |namespace| rules_review(&policy, &user, namespace)["resourceRules"].clone();
+    assert_eq!(review("here")[0]["verbs"], json!(["create"]));
+    assert_eq!(review("there"), json!([]));
+    // As objects the grant says the same.
+    let objects = ["Role", "RoleBinding"]
+        .into_iter()
+        .zip(grant.objects("granted"));
+    let stored = Policy::of(objects.map(|(kind, o)| Object::read(kind, &o).unwrap()));
+    assert!(may(&stored, "part", "create", "x/widgets@here"));
+    assert!(!may(&stored, "part", "create", "x/widgets@there"));
 }
