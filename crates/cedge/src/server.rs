@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cedge_apiserver::{ApiServer, FrontProxy};
+use cedge_controllers::Clients;
 use cedge_informer::{Cache, Events, Informers};
 use cedge_pki::{
     Authority, Identity, Kubeconfig, LiveCredential, Profile, ServiceAccountTokens, Validity,
@@ -146,9 +147,12 @@ async fn start_api(
     authority: &Authority,
     tasks: &Group,
 ) -> anyhow::Result<ApiServer> {
+    let mut grants = cedge_controllers::grants();
+    grants.extend(node::grants());
     let tokens = ServiceAccountTokens::load_or_create(&config.data_dir.join("api"), ISSUER)?;
     let mut settings = cedge_apiserver::Config::new(store.clone(), tokens);
     settings.aggregate_roles = config.runs(Module::Controllers);
+    settings.grants = grants;
     settings.metrics = registry.clone();
     settings.audit.clone_from(&config.audit);
     settings.front_proxy = Some(front_proxy(config, authority)?);
@@ -227,15 +231,16 @@ fn write_kubeconfig(
     Ok(())
 }
 
-/// Controllers and scheduler, each with a client of its own name. Answers the cache of pods that they share.
+/// Controllers and scheduler, each in its own name with the rights of its role. Answers the cache of pods that they share.
 fn start_workers(
     config: &Server,
     api: &ApiServer,
     authority: &Arc<Authority>,
     tasks: &Group,
 ) -> Option<Cache> {
-    let client = api.client("system:kube-controller-manager", ["system:masters"]);
-    let informers = Informers::new(client.clone(), tasks.clone());
+    let speaking = api.clone();
+    let clients = Clients::new(move |identity| speaking.client(&identity.user, &identity.groups));
+    let informers = Informers::new(clients.manager(), tasks.clone());
     if config.runs(Module::Controllers) {
         let defaults = cedge_controllers::Config::default();
         let settings = cedge_controllers::Config {
@@ -246,11 +251,10 @@ fn start_workers(
             ..defaults
         };
         let running =
-            cedge_controllers::run_with(client.clone(), informers.clone(), settings, tasks.clone());
+            cedge_controllers::run_with(clients, informers.clone(), settings, tasks.clone());
         tasks.spawn("controllers", running);
     }
     if config.runs(Module::Scheduler) {
-        // It has the rights that its role gives it, as in every cluster.
         let client = api.client("system:kube-scheduler", ["system:authenticated"]);
         let events = Events::start(client.clone(), tasks);
         let running = cedge_scheduler::run(client, informers.clone(), events, tasks.clone());
@@ -314,6 +318,7 @@ async fn start_tree(
     tasks: &Group,
     hub: SocketAddr,
 ) -> anyhow::Result<Tree> {
+    // A Mission may carry any kind, roles among them: whoever deploys it must be able to do everything.
     let identity = Identity::authenticated("system:cedge:tree", ["system:masters"]);
     let client = api.client("system:cedge:tree", ["system:masters"]);
     let starting = cedge_tree::run(

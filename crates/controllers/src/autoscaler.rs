@@ -23,8 +23,8 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::error::{Error, message};
-use crate::patch;
 use crate::scale::{self, Found, Scale, Target};
+use crate::update;
 use rate::{Memory, Wish};
 use status::Status;
 
@@ -97,7 +97,7 @@ impl Autoscalers {
         }
         let api: Api<HorizontalPodAutoscaler> =
             Api::namespaced(self.ctx.client.clone(), &key.namespace);
-        patch::status(&api, &object, &before, &status.finish()).await?;
+        update::status(&api, &object, &before, &status.finish()).await?;
         Ok(Next::After(PERIOD))
     }
 

@@ -15,12 +15,11 @@ use k8s_openapi::api::certificates::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error};
-use crate::patch;
+use crate::update;
 
 /// What a request may ask for at most, and gets if it asks for nothing; as in Kubernetes.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -109,11 +108,10 @@ async fn approve(ctx: &Context, object: &Object) -> Result<(), Error> {
             .conditions
             .unwrap_or_default();
         conditions.push(condition("Approved", "AutoApproved", message.to_owned()));
-        let mut patch = json!({"status": {"conditions": conditions}});
-        patch::guard(&mut patch, object);
+        let change = json!({"status": {"conditions": conditions}});
         let api: Api<CertificateSigningRequest> = Api::all(ctx.client.clone());
-        api.patch_approval(object.name(), &PatchParams::default(), &Patch::Merge(patch))
-            .await?;
+        let whole = update::changed(object, &change)?;
+        update::put(&api, Some("approval"), whole).await?;
         return Ok(());
     }
     Ok(())
@@ -181,7 +179,7 @@ async fn sign(ctx: &Context, authority: &Arc<Authority>, object: &Object) -> Res
         }
     }
     let api: Api<CertificateSigningRequest> = Api::all(ctx.client.clone());
-    patch::status(&api, object, &old, &new).await?;
+    update::status(&api, object, &old, &new).await?;
     Ok(())
 }
 

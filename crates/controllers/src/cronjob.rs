@@ -17,7 +17,7 @@ use kube::Api;
 
 use crate::context::{Context, controller_key};
 use crate::error::Error;
-use crate::patch;
+use crate::update;
 use plan::{Due, Times};
 
 const API_VERSION: &str = "batch/v1";
@@ -119,7 +119,7 @@ impl CronJobs {
         let mut new = cron.status.unwrap_or_default();
         new.active = new.active.filter(|a| !a.is_empty());
         let api: Api<CronJob> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
-        patch::status(&api, &object, &old, &new).await?;
+        update::status(&api, &object, &old, &new).await?;
         synced
     }
 

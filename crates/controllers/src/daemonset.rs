@@ -18,7 +18,7 @@ use crate::claim::{Claimer, still_there};
 use crate::context::{Context, controller_key, feed};
 use crate::error::Error;
 use crate::expectations::Expectations;
-use crate::patch;
+use crate::update;
 use plan::View;
 
 const API_VERSION: &str = "apps/v1";
@@ -159,7 +159,7 @@ impl DaemonSets {
         }
         let api: Api<DaemonSet> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
         let old = view.set.status.clone().unwrap_or_default();
-        patch::status(&api, &object, &old, &view.status()).await?;
+        update::status(&api, &object, &old, &view.status()).await?;
         acted?;
         Ok(next)
     }

@@ -17,7 +17,7 @@ use kube::Api;
 use crate::claim::{Claimer, still_there};
 use crate::context::{Context, controller_key, feed};
 use crate::error::Error;
-use crate::{patch, pods};
+use crate::pods;
 use plan::{Set, Step, View};
 
 const API_VERSION: &str = "apps/v1";
@@ -128,12 +128,10 @@ impl Deployments {
             self.act(&object, &mut view, step).await
         };
 
-        let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
-        let old = view.deployment.status.clone().unwrap_or_default();
         let status = view.status();
-        patch::status(&api, &object, &old, &status).await?;
+        let numbered = acted.is_ok();
+        self.write_status(&object, &view, &status, numbered).await?;
         acted?;
-        self.number(&object, &view).await?;
         Ok(view.next(&status))
     }
 

@@ -16,7 +16,7 @@ use kube::Api;
 
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error};
-use crate::patch;
+use crate::update;
 use plan::View;
 
 /// Why a budget cannot be computed.
@@ -178,7 +178,7 @@ impl Budgets {
         let api: Api<PodDisruptionBudget> =
             Api::namespaced(self.ctx.client.clone(), object.namespace());
         let old = budget.status.clone().unwrap_or_default();
-        patch::status(&api, object, &old, status).await?;
+        update::status(&api, object, &old, status).await?;
         Ok(())
     }
 }

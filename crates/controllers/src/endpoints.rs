@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::context::{Context, feed};
 use crate::endpointslice::{observe_pod, selector_of};
 use crate::error::{Answer as _, Error, message};
-use crate::patch;
+use crate::{patch, update};
 use plan::View;
 use trigger::Triggers;
 
@@ -166,7 +166,7 @@ impl Addresses {
             "subsets": patch::list(&old.subsets.unwrap_or_default()),
         });
         if let Some(difference) = patch::difference(&old, &new) {
-            patch::merge(&self.api(there.key()), there, difference).await?;
+            update::merge(&self.api(there.key()), there, &difference).await?;
         }
         Ok(())
     }

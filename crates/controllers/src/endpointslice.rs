@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::claim::controller_reference;
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error, message};
-use crate::patch;
+use crate::update;
 use plan::{Change as Planned, View};
 
 pub(crate) use plan::{number_of, protocol_of};
@@ -159,9 +159,10 @@ impl Slices {
                 }
             }
             Planned::Update(index, endpoints) => {
-                let patch =
+                let change =
                     json!({ "metadata": { "labels": view.labels() }, "endpoints": endpoints });
-                patch::merge(&api, &there[index].0, patch).await.map(|_| ())
+                let written = update::merge(&api, &there[index].0, &change).await;
+                written.map(|_| ())
             }
             Planned::Delete(index) => {
                 let name = there[index].0.name();

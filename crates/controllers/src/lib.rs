@@ -10,6 +10,7 @@
 mod autoscaler;
 mod certificates;
 mod claim;
+mod clients;
 mod conditions;
 mod config;
 mod context;
@@ -23,6 +24,7 @@ mod endpointslice;
 mod error;
 mod expectations;
 mod gc;
+mod grants;
 mod history;
 mod job;
 mod mirror;
@@ -41,41 +43,46 @@ mod slow_start;
 mod statefulset;
 mod token_secrets;
 mod ttl;
+mod update;
 mod volumes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cedge_informer::{Events, Informers};
 use cedge_tasks::{Group, Shutdown};
-use kube::Client;
 
+pub use clients::Clients;
 pub use config::{Config, Controller, UnknownController};
+pub use grants::grants;
 
 use context::Context;
 
 /// How long running reconcilers get at shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Runs the chosen controllers until `shutdown`.
-pub async fn run(client: Client, config: Config, shutdown: Shutdown) {
+/// Runs the chosen controllers until `shutdown`, each in its own name.
+pub async fn run(clients: Clients, config: Config, shutdown: Shutdown) {
     let group = Group::new(shutdown);
-    let informers = Informers::new(client.clone(), group.clone());
-    run_with(client, informers, config, group.clone()).await;
+    let informers = Informers::new(clients.manager(), group.clone());
+    run_with(clients, informers, config, group.clone()).await;
     group.wait(DRAIN).await;
 }
 
 /// As [`run`], with informers that are shared with others, and tasks in the caller's group, which the caller waits for:
-/// this may be one of them.
-pub async fn run_with(client: Client, informers: Informers, config: Config, group: Group) {
+/// this may be one of them. The client of `informers` is [`Clients::manager`]'s.
+pub async fn run_with(clients: Clients, informers: Informers, config: Config, group: Group) {
     let shutdown = group.shutdown().clone();
-    let ctx = Context {
-        events: Events::start(client.clone(), &group),
-        config: std::sync::Arc::new(config),
-        client,
-        informers,
-        group: group.clone(),
-    };
-    for controller in ctx.config.which.clone() {
+    let config = Arc::new(config);
+    for controller in config.which.clone() {
+        let client = clients.of(controller);
+        let ctx = Context {
+            events: Events::start(client.clone(), &group),
+            config: config.clone(),
+            client,
+            informers: informers.clone(),
+            group: group.clone(),
+        };
         start(controller, &ctx);
     }
     shutdown.wait().await;
@@ -120,6 +127,8 @@ fn start(controller: Controller, ctx: &Context) {
 
 #[cfg(test)]
 mod tests {
+    use kube::Client;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -127,11 +136,11 @@ mod tests {
         let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| {
             std::future::pending::<Result<http::Response<kube::client::Body>, std::io::Error>>()
         });
-        let client = Client::new(nobody, "default");
+        let clients = Clients::new(move |_| Client::new(nobody, "default"));
         let (stop, shutdown) = cedge_tasks::shutdown();
         let group = Group::new(shutdown);
-        let informers = Informers::new(client.clone(), group.clone());
-        let running = run_with(client, informers, Config::default(), group.clone());
+        let informers = Informers::new(clients.manager(), group.clone());
+        let running = run_with(clients, informers, Config::default(), group.clone());
         group.spawn("controllers", running);
         stop.ask();
         assert!(group.wait(Duration::from_secs(1)).await);

@@ -16,7 +16,7 @@ use crate::context::{Context, feed};
 use crate::endpoints::LOCK;
 use crate::endpointslice::{MANAGED_BY, SERVICE_NAME};
 use crate::error::{Answer as _, Error};
-use crate::patch;
+use crate::{patch, update};
 use plan::{Change as Planned, PER_SUBSET, Plan};
 
 const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
@@ -175,7 +175,7 @@ impl Mirrors {
                     })
                 };
                 if let Some(difference) = patch::difference(&content(old), &content(&new)) {
-                    patch::merge(&api, object, difference).await?;
+                    update::merge(&api, object, &difference).await?;
                 }
                 Ok(())
             }

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::context::{Context, feed};
 use crate::discovery::{Served, discover};
 use crate::error::{Answer as _, Error, message, optional};
-use crate::patch;
+use crate::{patch, update};
 use plan::Findings;
 
 const FINALIZER: &str = "kubernetes";
@@ -210,16 +210,12 @@ impl Namespaces {
         let Some(difference) = patch::difference(&old, &new) else {
             return Ok(());
         };
-        let name = namespace.metadata.name.as_deref().unwrap_or_default();
-        let patch = json!({ "metadata": { "uid": namespace.metadata.uid }, "status": difference });
-        let written = api
-            .patch_status(
-                name,
-                &kube::api::PatchParams::default(),
-                &kube::api::Patch::Merge(patch),
-            )
-            .await;
-        optional(written).map(|_| ())
+        let mut whole = serde_json::to_value(namespace)?;
+        patch::apply(&mut whole, &json!({ "status": difference }));
+        match update::put(api, Some("status"), whole).await {
+            Err(Error::Api(e)) if e.is_not_found() => Ok(()),
+            written => written.map(|_: Namespace| ()),
+        }
     }
 
     async fn finalize(&self, mut namespace: Namespace, finalizers: &[String]) -> Result<(), Error> {

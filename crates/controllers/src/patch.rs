@@ -1,4 +1,5 @@
-//! Writes as differences: what others have set in an object, or what this version does not know of, stays.
+//! Writes as differences: what others have set in an object, or what this version does not know of, stays. For those whose
+//! role lets them `patch`; `update` is for the others.
 
 use cedge_informer::Object;
 use kube::api::{Patch, PatchParams};
@@ -30,6 +31,24 @@ pub(crate) fn difference(old: &Value, new: &Value) -> Option<Value> {
             (!patch.is_empty()).then_some(Value::Object(patch))
         }
         _ => (old != new).then(|| new.clone()),
+    }
+}
+
+/// Applies a merge patch (RFC 7386).
+pub(crate) fn apply(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, change) in changes {
+        if change.is_null() {
+            _ = target.as_object_mut().map(|fields| fields.remove(key));
+        } else {
+            apply(&mut target[key.as_str()], change);
+        }
     }
 }
 
@@ -100,5 +119,8 @@ mod tests {
             Some(json!({"b": {"c": 2}, "more": "x", "gone": null}))
         );
         assert_eq!(difference(&new, &new), None);
+        let mut applied = old.clone();
+        apply(&mut applied, &difference(&old, &new).unwrap());
+        assert_eq!(applied, new);
     }
 }

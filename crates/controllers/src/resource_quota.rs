@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::patch;
+use crate::update;
 use kinds::Kinds;
 
 /// How long a quota stands still before a lower count is written: an object that was charged for is stored within that.
@@ -118,7 +118,7 @@ impl Quotas {
             return Ok(Next::After(wait));
         }
         let api: Api<ResourceQuota> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
-        patch::status(&api, &object, &quota["status"], &status).await?;
+        update::status(&api, &object, &quota["status"], &status).await?;
         Ok(after(all_known))
     }
 

@@ -94,19 +94,23 @@ pub(crate) async fn get(client: &Client, target: &Target) -> Result<Found, Error
         return Ok(Found::NoKind);
     };
     let root = if group.is_empty() { "/api" } else { "/apis" };
-    let object = format!(
-        "{root}/{api_version}/namespaces/{}/{plural}/{}",
+    let path = format!(
+        "{root}/{api_version}/namespaces/{}/{plural}/{}/scale",
         target.namespace, target.name
     );
-    let path = format!("{object}/scale");
     match ask(client, &path).await {
         Ok(value) => Ok(Found::Scale(Scale { path, value })),
-        Err(e) if e.is_not_found() => match ask(client, &object).await {
-            Ok(_) if group.is_empty() => Ok(Found::NoScale(plural)),
-            Ok(_) => Ok(Found::NoScale(format!("{plural}.{group}"))),
-            Err(e) if e.is_not_found() => Ok(Found::Nothing),
-            Err(e) => Err(e.into()),
-        },
+        Err(e) if e.is_not_found() => {
+            // Discovery tells the kinds with a scale: the objects themselves are not everybody's to read.
+            let kinds = ask(client, &format!("{root}/{api_version}")).await?;
+            let name = format!("{plural}/scale");
+            let mut kinds = kinds["resources"].as_array().into_iter().flatten();
+            match kinds.any(|kind| kind["name"] == *name) {
+                true => Ok(Found::Nothing),
+                false if group.is_empty() => Ok(Found::NoScale(plural)),
+                false => Ok(Found::NoScale(format!("{plural}.{group}"))),
+            }
+        }
         Err(e) => Err(e.into()),
     }
 }

@@ -2,9 +2,8 @@
 
 use cedge_informer::{Cache, Key, Next, Queue};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
-use kube::Api;
-use kube::api::{ApiResource, ObjectMeta, Patch, PatchParams, PostParams};
-use serde_json::json;
+use kube::api::{ApiResource, ObjectMeta, PostParams};
+use kube::{Api, Client};
 
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error, exists, optional};
@@ -76,10 +75,11 @@ fn is_active(namespaces: &Cache, key: &Key) -> bool {
 }
 
 async fn ensure_account(ctx: &Context, namespace: &str) -> Result<(), Error> {
-    let api: Api<ServiceAccount> = Api::namespaced(ctx.client.clone(), namespace);
-    if api.get_metadata_opt(ACCOUNT).await?.is_some() {
+    let there: Api<ServiceAccount> = Api::namespaced(reader(ctx), namespace);
+    if there.get_metadata_opt(ACCOUNT).await?.is_some() {
         return Ok(());
     }
+    let api: Api<ServiceAccount> = Api::namespaced(ctx.client.clone(), namespace);
     let account = ServiceAccount {
         metadata: metadata(namespace, ACCOUNT),
         ..ServiceAccount::default()
@@ -88,30 +88,31 @@ async fn ensure_account(ctx: &Context, namespace: &str) -> Result<(), Error> {
 }
 
 async fn ensure_root_ca(ctx: &Context, namespace: &str, ca: &str) -> Result<(), Error> {
+    let there: Api<ConfigMap> = Api::namespaced(reader(ctx), namespace);
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
-    let wanted = json!({ CA_KEY: ca });
-    let Some(map) = optional(api.get(ROOT_CA).await)? else {
+    let wanted = [(CA_KEY.to_owned(), ca.to_owned())].into();
+    let Some(mut map) = optional(there.get(ROOT_CA).await)? else {
         let map = ConfigMap {
             metadata: ObjectMeta {
                 annotations: Some([DESCRIPTION].map(|(k, v)| (k.into(), v.into())).into()),
                 ..metadata(namespace, ROOT_CA)
             },
-            data: Some([(CA_KEY.to_owned(), ca.to_owned())].into()),
+            data: Some(wanted),
             ..ConfigMap::default()
         };
         return made(api.create(&PostParams::default(), &map).await);
     };
-    if json!(map.data) != wanted {
-        let mut data = wanted;
-        for other in map.data.iter().flatten().map(|(k, _)| k) {
-            if other != CA_KEY {
-                data[other.as_str()] = serde_json::Value::Null;
-            }
-        }
-        let patch = Patch::Merge(json!({ "data": data }));
-        api.patch(ROOT_CA, &PatchParams::default(), &patch).await?;
+    if map.data.as_ref() != Some(&wanted) {
+        map.data = Some(wanted);
+        map.metadata.managed_fields = None;
+        api.replace(ROOT_CA, &PostParams::default(), &map).await?;
     }
     Ok(())
+}
+
+/// These controllers' own roles let them write only: what is there is read in the name of the manager.
+fn reader(ctx: &Context) -> Client {
+    ctx.informers.client().clone()
 }
 
 fn metadata(namespace: &str, name: &str) -> ObjectMeta {

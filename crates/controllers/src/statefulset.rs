@@ -21,7 +21,7 @@ use crate::context::{Context, controller_key, feed};
 use crate::error::Error;
 use crate::expectations::Expectations;
 use crate::history::{Added, History, Revision};
-use crate::patch;
+use crate::update;
 use plan::{Versions, View};
 
 const API_VERSION: &str = "apps/v1";
@@ -130,7 +130,7 @@ impl StatefulSets {
         let (outrun, acted) = self.act(&object, &view, plan).await;
         let api: Api<StatefulSet> = Api::namespaced(self.ctx.client.clone(), &key.namespace);
         let old = view.set.status.clone().unwrap_or_default();
-        patch::status(&api, &object, &old, &view.status(outrun)).await?;
+        update::status(&api, &object, &old, &view.status(outrun)).await?;
         acted?;
         history
             .forget(&known, limit, |r| view.is_live(&r.name))

@@ -337,5 +337,13 @@ impl Drop for Site {
         if !self.is_twin {
             self.kill();
         }
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let refused = log
+            .lines()
+            .find(|l| l.contains("a controller lacks a right"));
+        // A test that fails anyway says why itself.
+        if !std::thread::panicking() {
+            assert_eq!(refused, None, "{}", self.name);
+        }
     }
 }

@@ -8,10 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cedge_pki::Authority;
+use cedge_rbac::Grant;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::{Objects, ours, programs, theirs as real};
+
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// Why there is no server, or no program.
 pub type Skipped = String;
@@ -104,9 +107,29 @@ impl Lab {
     /// A client that speaks for a user, with the rights of that user and no more.
     #[must_use]
     pub fn client_of(&self, user: &str) -> Client {
-        let mut config = self.config.clone();
-        config.auth_info.impersonate = Some(user.to_owned());
-        Client::try_from(config).unwrap()
+        self.clients()(user)
+    }
+
+    /// As [`Self::client_of`], for whom will be said later.
+    pub fn clients(&self) -> impl Fn(&str) -> Client + Send + Sync + use<> {
+        let config = self.config.clone();
+        move |user| {
+            let mut config = config.clone();
+            config.auth_info.impersonate = Some(user.to_owned());
+            Client::try_from(config).unwrap()
+        }
+    }
+
+    /// Stores rights that no bootstrap role gives, each as a role and its binding.
+    pub async fn grant(&self, grants: &[Grant]) {
+        for (i, grant) in grants.iter().enumerate() {
+            for object in grant.objects(&format!("granted-{i}")) {
+                let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+                let plural = format!("{}s", kind.to_lowercase());
+                let objects = self.objects(RBAC, &kind, &plural, &grant.namespace);
+                objects.create(object).await;
+            }
+        }
     }
 
     /// Objects of a kind as JSON; of all namespaces if `namespace` is empty.

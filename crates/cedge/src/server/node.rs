@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use cedge_api::SYSTEM_NAMESPACE;
 use cedge_apiserver::ApiServer;
 use cedge_pki::Authority;
+use cedge_rbac::{Grant, Rule};
 use cedge_tasks::{Group, OnError};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -18,9 +19,34 @@ use crate::config::Server;
 /// Secret in which a hub in another process leaves a token for the node beside it.
 pub(crate) const TOKEN_SECRET: &str = "local-node-token";
 
+/// Who sets the node up.
+const USER: &str = "system:cedge:node-setup";
+
+/// What that takes: it makes a token to join with, or waits for the one that a hub in another process leaves.
+pub(super) fn grants() -> [Grant; 2] {
+    let namespace = Rule {
+        resource_names: vec![SYSTEM_NAMESPACE.to_owned()],
+        ..Rule::on("", &["namespaces"], &["list", "watch"])
+    };
+    let left = Rule {
+        resource_names: vec![TOKEN_SECRET.to_owned()],
+        ..Rule::on("", &["secrets"], &["list", "watch"])
+    };
+    let made = Rule::on("", &["secrets"], &["create"]);
+    let of = |namespace: &str, rules| Grant {
+        user: USER.to_owned(),
+        namespace: namespace.to_owned(),
+        rules,
+    };
+    [
+        of("", vec![namespace]),
+        of(SYSTEM_NAMESPACE, vec![left, made]),
+    ]
+}
+
 /// Starts the node. It needs a hub once, to join; from then on its pods run whatever else does.
 pub(super) fn start(config: &Server, api: &ApiServer, authority: &Authority, tasks: &Group) {
-    let client = api.client("system:cedge:node-setup", ["system:masters"]);
+    let client = api.client(USER, [""; 0]);
     let (config, pin, shutdown) = (config.clone(), authority.pin(), tasks.shutdown().clone());
     tasks.supervise("node", OnError::Restart, move || {
         let (config, client, shutdown) = (config.clone(), client.clone(), shutdown.clone());

@@ -12,7 +12,7 @@ use super::DaemonSets;
 use super::plan::HASH;
 use crate::error::Error;
 use crate::history::{Added, History};
-use crate::patch;
+use crate::update;
 
 impl DaemonSets {
     /// Makes sure that the current template is the newest revision; returns its hash.
@@ -67,6 +67,6 @@ impl DaemonSets {
         let api: Api<DaemonSet> = Api::namespaced(self.ctx.client.clone(), object.namespace());
         let old = json!({});
         let new = json!({ "collisionCount": collisions });
-        patch::status(&api, object, &old, &new).await.map(|_| ())
+        update::status(&api, object, &old, &new).await.map(|_| ())
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use cedge_informer::Object;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use serde_json::json;
 
 use super::plan::{self, View};
 use super::{Deployments, template};
 use crate::claim::controller_reference;
 use crate::error::{Answer as _, Error, exists, message};
-use crate::patch;
+use crate::{patch, update};
 
 impl Deployments {
     /// Makes the ReplicaSet of the current template.
@@ -106,17 +106,27 @@ impl Deployments {
         Ok(())
     }
 
-    /// Writes the current revision on the Deployment. After the status, and not guarded by the object's revision, which
-    /// the status has just changed. Written as status, too: a revision is no change of what is wanted, so the generation stays.
-    pub(super) async fn number(&self, object: &Object, view: &View) -> Result<(), Error> {
-        let Some(revision) = view.revision_of_deployment() else {
-            return Ok(());
-        };
-        let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), object.namespace());
-        let metadata = json!({ "uid": object.uid(), "annotations": { plan::REVISION: revision } });
-        let patch = Patch::Merge(json!({ "metadata": metadata }));
-        api.patch_status(object.name(), &PatchParams::default(), &patch)
-            .await?;
+    /// Writes the status, and with it the current revision if all is done: as an annotation beside the status, as a revision
+    /// is no change of what is wanted, and the generation stays.
+    pub(super) async fn write_status(
+        &self,
+        object: &Object,
+        view: &View,
+        status: &DeploymentStatus,
+        numbered: bool,
+    ) -> Result<(), Error> {
+        let old = view.deployment.status.clone().unwrap_or_default();
+        let mut change = json!({});
+        if let Some(difference) = patch::difference(&json!(old), &json!(status)) {
+            change["status"] = difference;
+        }
+        if let Some(revision) = view.revision_of_deployment().filter(|_| numbered) {
+            change["metadata"]["annotations"][plan::REVISION] = revision.into();
+        }
+        if change != json!({}) {
+            let api: Api<Deployment> = Api::namespaced(self.ctx.client.clone(), object.namespace());
+            update::put(&api, Some("status"), update::changed(object, &change)?).await?;
+        }
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use futures::future::join_all;
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::act::count_of;
@@ -15,7 +14,7 @@ use super::failure_policy::{Meaning, meaning};
 use super::view::{View, number};
 use super::{Jobs, indexes};
 use crate::error::{Answer as _, Error};
-use crate::{conditions, patch, pods};
+use crate::{conditions, patch, pods, update};
 
 /// Pods counted in one go: keeps the list in the status under 20 KB, as in Kubernetes.
 const BATCH: usize = 500;
@@ -94,15 +93,17 @@ impl Jobs {
                 *list = list.take().filter(|uids| !uids.is_empty());
             }
         }
-        let (old, new) = (json!(view.old), json!(view.status));
-        let Some(difference) = patch::difference(&old, &new) else {
+        if view.old == view.status {
             return Ok(());
-        };
-        let metadata = json!({ "uid": object.uid(), "resourceVersion": *revision });
-        let patch = Patch::Merge(json!({ "metadata": metadata, "status": difference }));
+        }
+        let read = object.decode::<Job>()?.status.unwrap_or_default();
+        let mut change = json!({ "metadata": { "resourceVersion": *revision } });
+        if let Some(difference) = patch::difference(&json!(read), &json!(view.status)) {
+            change["status"] = difference;
+        }
+        let whole = update::changed(object, &change)?;
         let api: Api<Job> = Api::namespaced(self.ctx.client.clone(), object.namespace());
-        let params = PatchParams::default();
-        let written = Box::pin(api.patch_status(object.name(), &params, &patch)).await?;
+        let written: Job = Box::pin(update::put(&api, Some("status"), whole)).await?;
         *revision = written.metadata.resource_version.unwrap_or_default();
         view.old = view.status.clone();
         Ok(())

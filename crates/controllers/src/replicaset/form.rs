@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::claim::still_there;
 use crate::context::controller_key;
 use crate::error::Error;
-use crate::patch;
+use crate::update;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +69,13 @@ impl Form {
         match self {
             Self::Set => {
                 let api: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
-                patch::status(&api, object, &old, &new).await?;
+                update::status(&api, object, &old, &new).await?;
             }
             Self::Controller => {
                 // The older kind does not have it.
                 new.terminating_replicas = None;
                 let api: Api<ReplicationController> = Api::namespaced(client.clone(), namespace);
-                patch::status(&api, object, &old, &new).await?;
+                update::status(&api, object, &old, &new).await?;
             }
         }
         Ok(())

@@ -244,11 +244,11 @@ impl StatefulSets {
             let Some(owners) = retention.correct(claim) else {
                 continue;
             };
-            let metadata = json!({"uid": claim.metadata.uid, "resourceVersion": claim.metadata.resource_version,
-                "ownerReferences": crate::patch::list(&owners)});
-            let patch = Patch::Merge(json!({ "metadata": metadata }));
-            let patched = api.patch(name, &PatchParams::default(), &patch).await;
-            patched.map_err(|e| Failure::Owners {
+            let mut owned = claim.clone();
+            owned.metadata.owner_references = Some(owners).filter(|o| !o.is_empty());
+            owned.metadata.managed_fields = None;
+            let written = api.replace(name, &PostParams::default(), &owned).await;
+            written.map_err(|e| Failure::Owners {
                 name: name.to_owned(),
                 cause: Box::new(e),
             })?;

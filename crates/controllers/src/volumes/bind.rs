@@ -3,16 +3,17 @@
 use k8s_openapi::api::core::v1::{
     ObjectReference, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Binder;
 use super::plan::{self, BY_CONTROLLER, COMPLETED};
 use crate::error::Error;
-use crate::patch;
+use crate::{patch, update};
+
+const STATUS: Option<&str> = Some("status");
 
 impl Binder {
     /// Binds both sides, as far as they are not bound yet.
@@ -42,7 +43,7 @@ impl Binder {
         if !ours && plan::annotation(&volume.metadata, BY_CONTROLLER).is_none() {
             change["metadata"]["annotations"][BY_CONTROLLER] = "yes".into();
         }
-        write(&self.volumes_api(), &volume.metadata, change, false).await
+        write(&self.volumes_api(), &volume, &change, None).await
     }
 
     async fn bind_claim(
@@ -62,7 +63,7 @@ impl Binder {
         if change == json!({}) {
             return Ok(claim);
         }
-        write(&self.claims_api(&claim), &claim.metadata, change, false).await
+        write(&self.claims_api(&claim), &claim, &change, None).await
     }
 
     /// Takes a binding back: one that was our choice altogether, one of a user to the name alone.
@@ -72,7 +73,7 @@ impl Binder {
         } else {
             json!({"spec": {"claimRef": {"uid": null}}})
         };
-        let volume = write(&self.volumes_api(), &volume.metadata, change, false).await?;
+        let volume = write(&self.volumes_api(), &volume, &change, None).await?;
         Box::pin(self.set_phase(volume, "Available", "")).await?;
         Ok(())
     }
@@ -90,7 +91,7 @@ impl Binder {
         }
         let message = Some(message).filter(|m| !m.is_empty());
         let change = json!({"status": {"phase": phase, "message": message}});
-        write(&self.volumes_api(), &volume.metadata, change, true).await
+        write(&self.volumes_api(), &volume, &change, STATUS).await
     }
 
     /// Writes the phase of a claim, and what it has got. Returns whether anything was written.
@@ -108,7 +109,7 @@ impl Binder {
         };
         let change = json!({ "status": difference });
         let api = self.claims_api(&claim);
-        write::<PersistentVolumeClaim>(&api, &claim.metadata, change, true).await?;
+        write(&api, &claim, &change, STATUS).await?;
         Ok(true)
     }
 
@@ -149,26 +150,19 @@ fn claim_status(
     new
 }
 
-/// Applies a merge patch to an object as it was read; refused by the API if it has changed since.
+/// Writes an object as it was read with a merge patch applied; refused by the API if it has changed since.
 pub(super) async fn write<K>(
     api: &Api<K>,
-    metadata: &ObjectMeta,
-    mut change: Value,
-    status: bool,
+    object: &K,
+    change: &Value,
+    part: Option<&'static str>,
 ) -> Result<K, Error>
 where
-    K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource + Clone + Serialize + DeserializeOwned + std::fmt::Debug,
 {
-    change["metadata"]["uid"] = json!(metadata.uid);
-    change["metadata"]["resourceVersion"] = json!(metadata.resource_version);
-    let name = metadata.name.as_deref().unwrap_or("");
-    let (params, change) = (PatchParams::default(), Patch::Merge(change));
-    let written = if status {
-        api.patch_status(name, &params, &change).await
-    } else {
-        api.patch(name, &params, &change).await
-    };
-    Ok(written?)
+    let mut whole = serde_json::to_value(object)?;
+    patch::apply(&mut whole, change);
+    update::put(api, part, whole).await
 }
 
 /// A claim as a volume names it.

@@ -118,7 +118,7 @@ impl Binder {
         {
             let change = json!({"spec": {"storageClassName": class}});
             let api = self.claims_api(&claim);
-            bind::write::<PersistentVolumeClaim>(&api, &claim.metadata, change, false).await?;
+            bind::write(&api, &claim, &change, None).await?;
             return Ok(());
         }
         let selected = plan::annotation(&claim.metadata, SELECTED_NODE).is_some();
@@ -154,7 +154,7 @@ impl Binder {
             let change =
                 json!({"metadata": {"annotations": {PROVISIONER: by, PROVISIONER_BETA: by}}});
             let api = self.claims_api(&claim);
-            bind::write::<PersistentVolumeClaim>(&api, &claim.metadata, change, false).await?;
+            bind::write(&api, &claim, &change, None).await?;
         }
         let text = format!(
             "Waiting for a volume to be created either by the external provisioner '{by}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered."

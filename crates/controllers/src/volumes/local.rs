@@ -151,7 +151,7 @@ impl Provisioner {
         let api: Api<PersistentVolumeClaim> =
             Api::namespaced(self.ctx.client.clone(), object.namespace());
         let change = json!({"metadata": {"annotations": {SELECTED_NODE: null}}});
-        bind::write::<PersistentVolumeClaim>(&api, &claim.metadata, change, false).await?;
+        bind::write(&api, claim, &change, None).await?;
         Ok(Next::OnChange)
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{BY_USED_CLAIM, index_by_used_claim, plan, unused};
 use crate::context::{Context, feed};
 use crate::error::{Answer as _, Error};
-use crate::{patch, pods};
+use crate::{patch, pods, update};
 
 const OF_CLAIMS: &str = "kubernetes.io/pvc-protection";
 const OF_VOLUMES: &str = "kubernetes.io/pv-protection";
@@ -119,7 +119,7 @@ impl Protection {
             conditions: Some(conditions),
             ..old.clone()
         };
-        match patch::status(api, object, &old, &new).await {
+        match update::status(api, object, &old, &new).await {
             Err(Error::Api(e)) if e.is_not_found() => Ok(true),
             written => written,
         }
@@ -163,7 +163,7 @@ where
         return Ok(Next::OnChange);
     };
     let change = json!({"metadata": {"finalizers": patch::list(&finalizers)}});
-    match patch::merge(api, object, change).await {
+    match update::merge(api, object, &change).await {
         Err(Error::Api(e)) if e.is_not_found() => Ok(Next::OnChange),
         written => written.map(|_| Next::OnChange),
     }

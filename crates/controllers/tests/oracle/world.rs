@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cedge_controllers::Config;
+use cedge_controllers::{Clients, Config};
 use cedge_informer::Informers;
 use cedge_pki::Authority;
 use cedge_tasks::{Group, Shutdown};
@@ -25,6 +25,8 @@ pub(crate) struct World {
     /// Its watches end with it.
     _informers: Informers,
     lab: Lab,
+    /// Of our controllers.
+    clients: Clients,
     /// Held by the one test that may have nodes now: what a controller does about one depends on how all others fare.
     nodes: Mutex<()>,
 }
@@ -36,7 +38,14 @@ where
 {
     static WORLD: OnceLock<Result<World, Skipped>> = OnceLock::new();
     match WORLD.get_or_init(start) {
-        Ok(world) => world.runtime.block_on(test(world)),
+        Ok(world) => {
+            world.runtime.block_on(test(world));
+            let refusals = world.clients.refusals();
+            assert!(
+                refusals.is_empty(),
+                "a controller lacks a right: {refusals:#?}"
+            );
+        }
         Err(why) => println!("skipped: {why}"),
     }
 }
@@ -60,13 +69,15 @@ fn start() -> Result<World, Skipped> {
         vanished_node_quarantine: Duration::from_secs(5),
         ..Config::default()
     };
+    // In their own names, with the rights of their roles: also on an API of others.
+    let speaking = lab.clients();
+    let clients = Clients::new(move |identity| speaking(&identity.user));
     if theirs("CEDGE_TEST_CONTROLLERS") {
         lab.run_controllers()?;
     } else {
-        group.spawn(
-            "controllers",
-            cedge_controllers::run(client(), config, Shutdown::never()),
-        );
+        runtime.block_on(lab.grant(&cedge_controllers::grants()));
+        let running = cedge_controllers::run(clients.clone(), config, Shutdown::never());
+        group.spawn("controllers", running);
     }
     let informers = Informers::new(client(), group.clone());
     kubelet::start(&informers, &group);
@@ -76,6 +87,7 @@ fn start() -> Result<World, Skipped> {
         runtime,
         _informers: informers,
         lab,
+        clients,
         nodes: Mutex::new(()),
     })
 }
