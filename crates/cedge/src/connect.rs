@@ -13,6 +13,9 @@ use crate::paths;
 /// Name of the `ConfigMap` in which a tree says where its hub is.
 pub(crate) const HUB: &str = "hub";
 
+/// What stands before the name of each cluster on the way down.
+const BELOW: &str = "/clusters/";
+
 /// A cluster and the file that speaks to it.
 pub(crate) struct Target {
     pub(crate) client: Client,
@@ -98,17 +101,37 @@ pub(crate) fn through(
     hub: &Hub,
     path: &ClusterPath,
 ) -> anyhow::Result<Kubeconfig> {
-    let (_, user) = own
+    let (cluster, user) = own
         .current()
         .context("the kubeconfig has no current context")?;
     let pairs: String = path
         .names()
         .iter()
-        .map(|name| format!("/clusters/{name}"))
+        .map(|name| format!("{BELOW}{name}"))
         .collect();
+    if cluster.server.contains(BELOW) {
+        return farther(own, path, &pairs);
+    }
     let server = format!("https://{}{pairs}", hub.address);
     let name = format!("{}/{path}", hub.name);
     Ok(Kubeconfig::single(&name, &server, &hub.ca, user.clone()))
+}
+
+/// The same where `own` itself leads through parents: on from there. The cluster's own hub takes no credentials of theirs.
+fn farther(own: &Kubeconfig, path: &ClusterPath, pairs: &str) -> anyhow::Result<Kubeconfig> {
+    let mut farther = own.clone();
+    let clusters = farther.clusters.iter_mut().map(|c| &mut c.cluster);
+    for cluster in clusters.filter(|c| c.server.contains(BELOW)) {
+        if path.is_here() {
+            anyhow::bail!(
+                "this kubeconfig reaches its cluster through the parents ({}), and that cluster's hub does not know who they let in: \
+                 use the kubeconfig of the cluster above, whose tree shows this one too, or the one in the data directory of this cluster's own server",
+                cluster.server
+            );
+        }
+        cluster.server += pairs;
+    }
+    Ok(farther)
 }
 
 /// A client for a cluster below.
@@ -131,4 +154,46 @@ async fn kubeconfig_below(
     let own = Kubeconfig::read(&target.kubeconfig)?;
     let config = through(&own, &hub(&target.client).await?, path)?;
     Ok(kube::config::Kubeconfig::from_yaml(&config.to_yaml())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use cedge_pki::kubeconfig::User;
+
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_that_leads_through_parents_leads_on_from_there_and_not_to_the_hub_at_its_end() {
+        let hub = Hub {
+            name: "plant".into(),
+            address: "10.0.0.9:7443".into(),
+            addresses: Vec::new(),
+            ca: "PLANT".into(),
+        };
+        let server = "https://root:7443/clusters/plant";
+        let own = Kubeconfig::single("root/plant", server, "ROOT", User::default());
+        let below: ClusterPath = "line".parse().unwrap();
+        let on = through(&own, &hub, &below).unwrap();
+        let (cluster, _) = on.current().unwrap();
+        assert_eq!(
+            cluster.server,
+            "https://root:7443/clusters/plant/clusters/line"
+        );
+        let (before, _) = own.current().unwrap();
+        assert_eq!(
+            cluster.certificate_authority_data,
+            before.certificate_authority_data
+        );
+        let why = through(&own, &hub, &ClusterPath::here()).unwrap_err();
+        assert!(
+            why.to_string().contains("kubeconfig of the cluster above"),
+            "{why}"
+        );
+        let direct = Kubeconfig::single("plant", "https://10.0.0.9:6443", "PLANT", User::default());
+        let hub_itself = through(&direct, &hub, &ClusterPath::here()).unwrap();
+        assert_eq!(
+            hub_itself.current().unwrap().0.server,
+            "https://10.0.0.9:7443"
+        );
+    }
 }
