@@ -1,6 +1,8 @@
 //! The child's end: keeps one link to the parent.
 
 mod credentials;
+mod handle;
+mod state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +18,11 @@ use tokio_rustls::client::TlsStream;
 
 use crate::dial::{self, DialError};
 use crate::session::{Parts, RenewalRequest, Side, hello, start};
-use crate::{
-    Closed, Endpoint, PeerId, PeerKind, Refusal, RefusalReason, Session, Stream, StreamKind,
-};
+use crate::{Closed, Endpoint, PeerId, PeerKind, Refusal, RefusalReason, Session};
+use state::{after, graver};
+
+pub use handle::DialerHandle;
+pub use state::LinkState;
 
 /// How long the parent may take to sign.
 const RENEW_WITHIN: Duration = Duration::from_secs(30);
@@ -64,41 +68,6 @@ pub struct DialerOptions {
     pub name: String,
 }
 
-/// How the uplink is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkState {
-    /// Trying `address`.
-    Connecting {
-        /// Where.
-        address: String,
-    },
-    /// Up.
-    Connected {
-        /// Where.
-        address: String,
-        /// Who the parent is.
-        parent: PeerId,
-        /// The parent's name for itself.
-        parent_name: String,
-        /// How many seconds our clock is ahead of the parent's.
-        clock_ahead: i64,
-    },
-    /// Down; another attempt will come.
-    Disconnected {
-        /// Why.
-        error: String,
-    },
-    /// The parent answered and said no; attempts go on, slowly, unless it detached us.
-    Refused(Refusal),
-    /// Who answers is another cluster than the one that was joined. Terminal until `cedge join --replace`.
-    ParentChanged {
-        /// Where.
-        address: String,
-    },
-    /// Stopped.
-    Stopped,
-}
-
 /// A renewed certificate: to be stored by the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewed {
@@ -127,12 +96,6 @@ pub struct Dialer {
     lifetime: i64,
     /// When a renewal was asked for last.
     asked_at: Option<Instant>,
-}
-
-/// What the rest of the program sees of the uplink. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct DialerHandle {
-    shared: Arc<Shared>,
 }
 
 /// How an attempt ended.
@@ -387,29 +350,6 @@ impl Dialer {
     }
 }
 
-/// How a link ended, as a state.
-fn after(closed: Closed) -> LinkState {
-    match closed {
-        Closed::Refused(refusal) => LinkState::Refused(refusal),
-        Closed::Silent => LinkState::Disconnected {
-            error: "the parent fell silent".to_owned(),
-        },
-        Closed::Lost(error) => LinkState::Disconnected { error },
-        Closed::Local => LinkState::Stopped,
-    }
-}
-
-/// Of two failures, the one that somebody should know.
-fn graver(a: LinkState, b: LinkState) -> LinkState {
-    let weight = |state: &LinkState| match state {
-        LinkState::ParentChanged { .. } => 3,
-        LinkState::Refused(_) => 2,
-        LinkState::Disconnected { .. } => 1,
-        LinkState::Connecting { .. } | LinkState::Connected { .. } | LinkState::Stopped => 0,
-    };
-    if weight(&a) > weight(&b) { a } else { b }
-}
-
 fn expiry_of(connection: &TlsStream<TcpStream>) -> i64 {
     let leaf = connection
         .get_ref()
@@ -418,49 +358,4 @@ fn expiry_of(connection: &TlsStream<TcpStream>) -> i64 {
         .and_then(|chain| chain.first());
     let leaf = leaf.and_then(|leaf| PeerCertificate::parse(leaf).ok());
     leaf.map_or(0, |leaf| leaf.not_after.as_second())
-}
-
-impl DialerHandle {
-    /// Tries at once, if it is waiting to try again: the network came back, or somebody asked.
-    pub fn poke(&self) {
-        self.shared.poke.notify_waiters();
-    }
-
-    /// How the uplink is, and when that changes.
-    #[must_use]
-    pub fn state(&self) -> watch::Receiver<LinkState> {
-        self.shared.state.subscribe()
-    }
-
-    /// The live session.
-    #[must_use]
-    pub fn session(&self) -> Option<Session> {
-        self.shared
-            .session
-            .borrow()
-            .clone()
-            .filter(|session| !session.is_closed())
-    }
-
-    /// Waits for the next stream that the parent opens, over all sessions to come. `None` when the dialer has stopped.
-    ///
-    /// *Cancel safety*: safe.
-    pub async fn accept(&self) -> Option<(StreamKind, Stream)> {
-        let mut sessions = self.shared.session.subscribe();
-        loop {
-            let session = sessions.borrow_and_update().clone();
-            if let Some(session) = session
-                && let Some(accepted) = session.accept().await
-            {
-                return Some(accepted);
-            }
-            sessions.changed().await.ok()?;
-        }
-    }
-
-    /// How often a link came up.
-    #[must_use]
-    pub fn connects(&self) -> u64 {
-        self.shared.connects.load(Ordering::Relaxed)
-    }
 }
