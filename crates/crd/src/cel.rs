@@ -17,8 +17,10 @@ use crate::object;
 
 pub mod authorizer;
 pub(crate) mod check;
+mod cost;
 mod expression;
 mod patterns;
+pub(crate) mod types;
 mod values;
 
 pub use check::{NAMES, located};
@@ -47,6 +49,8 @@ pub struct Rule {
     pub optional_old_self: bool,
     /// Whether it compares with the old value.
     pub uses_old_self: bool,
+    /// As it was written, with the space around it: places in it are told by it.
+    pub(crate) written: String,
     program: Result<Expression, String>,
     message_program: Option<Expression>,
 }
@@ -55,8 +59,9 @@ impl Rule {
     /// Compiles one entry; what cannot be compiled is reported when the rule is run.
     #[must_use]
     pub fn compile(entry: &Value) -> Self {
-        let rule = entry.text("rule").trim().to_owned();
-        let program = Expression::compile(&rule);
+        let written = entry.text("rule").to_owned();
+        let rule = written.trim().to_owned();
+        let program = Expression::compile(&written);
         let message_expression = entry.text("messageExpression");
         let field_path = entry.text("fieldPath").trim();
         Self {
@@ -66,6 +71,7 @@ impl Rule {
             optional_old_self: entry.flag("optionalOldSelf"),
             uses_old_self: program.as_ref().is_ok_and(Expression::uses_old_self),
             program,
+            written,
             message_program: (!message_expression.is_empty())
                 .then(|| Expression::compile(message_expression).ok())
                 .flatten(),

@@ -13,9 +13,14 @@ use cedge_kinds::read::Read;
 use cedge_kinds::strategy::same;
 use cedge_kinds::validation::metadata;
 
+mod conversion;
+mod defaults;
 mod fields;
+mod lists;
+mod rules;
 mod schema;
 mod structural;
+mod words;
 
 /// What is wrong with a new definition.
 #[must_use]
@@ -50,12 +55,12 @@ pub fn validate_update(crd: &Value, old: &Value) -> Vec<FieldError> {
 fn validate_rest(crd: &Value, old: Option<&Value>, errors: &mut Errors) {
     let path = Path::root("spec");
     let spec = crd.field("spec");
-    validate_spec(spec, old.is_some(), &path, errors);
+    validate_spec(spec, old, &path, errors);
     if let Some(old) = old {
         immutable_parts(spec, old, &path, errors);
     }
     let status = Path::root("status");
-    names(
+    words::validate(
         crd.at("status.acceptedNames"),
         &status.child("acceptedNames"),
         errors,
@@ -94,16 +99,26 @@ fn name_matches(crd: &Value, errors: &mut Errors) {
 /// Which parts all versions share.
 pub(crate) struct Form<'a> {
     pub(crate) versions: &'a [Value],
+    /// The versions that are stored, if the definition is.
+    before: Option<&'a [Value]>,
     /// Whether there is a list of versions, even if it is empty.
     given: bool,
 }
 
 impl<'a> Form<'a> {
-    fn new(spec: &'a Value) -> Self {
+    fn new(spec: &'a Value, old: Option<&'a Value>) -> Self {
         Self {
             versions: spec.items("versions"),
+            before: old.map(|old| old["spec"].items("versions")),
             given: spec.has("versions"),
         }
+    }
+
+    /// Whether the schema of a version is the one that is stored.
+    fn keeps_schema(&self, version: &Value) -> bool {
+        let mut before = self.before.into_iter().flatten();
+        let old = before.find(|old| old.text("name") == version.text("name"));
+        old.is_some_and(|old| same(schema_of(version), schema_of(old)))
     }
 
     /// The part, if every version has the same.
@@ -114,11 +129,11 @@ impl<'a> Form<'a> {
     }
 }
 
-fn validate_spec(spec: &Value, stored: bool, path: &Path<'_>, errors: &mut Errors) {
-    let form = Form::new(spec);
+fn validate_spec(spec: &Value, old: Option<&Value>, path: &Path<'_>, errors: &mut Errors) {
+    let form = Form::new(spec, old);
     group(spec, path, errors);
     scope(spec, path, errors);
-    if !stored {
+    if old.is_none() {
         schemas_there(&form, path, errors);
     }
     versions(&form, path, errors);
@@ -130,9 +145,9 @@ fn validate_spec(spec: &Value, stored: bool, path: &Path<'_>, errors: &mut Error
             errors.required(&names_path.child(name), "");
         }
     }
-    names(wanted, &names_path, errors);
+    words::validate(wanted, &names_path, errors);
     shared_parts(&form, path, errors);
-    conversion(spec.field("conversion"), &path.child("conversion"), errors);
+    conversion::validate(spec.field("conversion"), &path.child("conversion"), errors);
 }
 
 fn group(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -217,6 +232,7 @@ fn own_parts(form: &Form<'_>, version: &Value, path: &Path<'_>, errors: &mut Err
         schema::validate(
             schema_of(version),
             has_status,
+            form.keeps_schema(version),
             &schema_path.child("openAPIV3Schema"),
             errors,
         );
@@ -255,6 +271,7 @@ fn shared_parts(form: &Form<'_>, path: &Path<'_>, errors: &mut Errors) {
         schema::validate(
             schema,
             any_status,
+            form.versions.first().is_some_and(|v| form.keeps_schema(v)),
             &schema_path.child("openAPIV3Schema"),
             errors,
         );
@@ -301,105 +318,6 @@ fn shown(form: &Form<'_>) -> Value {
             })
         })
         .collect()
-}
-
-fn names(names: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let mut check = |name: &str, text: &str, mixed: bool, path: &Path<'_>| {
-        let lower = if mixed {
-            text.to_lowercase()
-        } else {
-            text.to_owned()
-        };
-        let wrong = formats::dns1035_label(&lower).join(",");
-        if text.is_empty() || wrong.is_empty() {
-            return;
-        }
-        let before = if mixed {
-            "may have mixed case, but should otherwise match: "
-        } else {
-            ""
-        };
-        let path = if name.is_empty() {
-            *path
-        } else {
-            path.child(name)
-        };
-        errors.invalid(&path, text, format!("{before}{wrong}"));
-    };
-    check("plural", names.text("plural"), false, path);
-    check("singular", names.text("singular"), false, path);
-    check("kind", names.text("kind"), true, path);
-    check("listKind", names.text("listKind"), true, path);
-    let list = |name: &str| {
-        names
-            .items(name)
-            .iter()
-            .filter_map(Value::as_str)
-            .enumerate()
-    };
-    for (i, short) in list("shortNames") {
-        check("", short, false, &path.child("shortNames").index(i));
-    }
-    let kind = names.text("kind");
-    if !kind.is_empty() && kind == names.text("listKind") {
-        let detail = "kind and listKind may not be the same";
-        errors.invalid(&path.child("listKind"), kind, detail);
-    }
-    for (i, category) in list("categories") {
-        let wrong = formats::dns1035_label(category).join(",");
-        if !wrong.is_empty() {
-            errors.invalid(&path.child("categories").index(i), category, wrong);
-        }
-    }
-}
-
-fn conversion(conversion: &Value, path: &Path<'_>, errors: &mut Errors) {
-    if !conversion.is_object() {
-        return;
-    }
-    match conversion.text("strategy") {
-        "None" => {}
-        "Webhook" => {
-            webhook(conversion.field("webhook"), path, errors);
-            return;
-        }
-        "" => errors.required(&path.child("strategy"), ""),
-        other => errors.not_supported(&path.child("strategy"), other, &["None", "Webhook"]),
-    }
-    let hook = conversion.field("webhook");
-    if hook.has("clientConfig") {
-        let detail = "should not be set when strategy is not set to Webhook";
-        errors.forbidden(&path.child("webhookClientConfig"), detail);
-    }
-    if !hook.items("conversionReviewVersions").is_empty() {
-        let detail = "should not be set when strategy is not set to Webhook";
-        errors.forbidden(&path.child("conversionReviewVersions"), detail);
-    }
-}
-
-fn webhook(hook: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let config = hook.field("clientConfig");
-    let config_path = path.child("webhookClientConfig");
-    if !config.is_object() {
-        errors.required(&config_path, "required when strategy is set to Webhook");
-    } else if config.has("url") == config.has("service") {
-        errors.required(&config_path, "exactly one of url or service is required");
-    } else if config.has("service") {
-        for name in ["name", "namespace"] {
-            if config["service"].text(name).is_empty() {
-                let detail = format!("service {name} is required");
-                errors.required(&config_path.child("service").child(name), &detail);
-            }
-        }
-    }
-    let versions = hook.items("conversionReviewVersions");
-    let versions_path = path.child("conversionReviewVersions");
-    if versions.is_empty() {
-        errors.required(&versions_path, "");
-    } else if !versions.iter().any(|v| v == "v1" || v == "v1beta1") {
-        let detail = "must include at least one of v1, v1beta1";
-        errors.invalid(&versions_path, versions.to_vec(), detail);
-    }
 }
 
 fn stored_versions(crd: &Value, path: &Path<'_>, errors: &mut Errors) {

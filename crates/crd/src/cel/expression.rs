@@ -9,9 +9,11 @@ use kube_cel::cel::common::ast::{
     CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapEntryExpr, MapExpr,
 };
 use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
-use kube_cel::cel::{Context, ExecutionError, Program};
+use kube_cel::cel::parser::Parser;
+use kube_cel::cel::{Context, ExecutionError};
 use serde_json::Value;
 
+use super::types::macros;
 use super::values;
 use crate::node::Node;
 
@@ -197,7 +199,10 @@ impl Expression {
             return Err("compilation failed: expression is nested too deeply".to_owned());
         }
         let (plain, variables) = parse_aside(text, makes_messages)?;
-        let mut expr = plain.clone();
+        let mut expr = macros::runnable(&plain);
+        if depth(&expr) > 2 * DEPTH_MAX {
+            return Err("compilation failed: expression is nested too deeply".to_owned());
+        }
         meter(&mut expr);
         select_strictly(&mut expr);
         Ok(Self {
@@ -295,7 +300,9 @@ fn parse_aside(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<S
 }
 
 fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
-    let program = Program::compile(text)
+    let plain = Parser::new()
+        .enable_optional_syntax(true)
+        .parse(text)
         // As Kubernetes shows the place.
         .map_err(|e| {
             format!(
@@ -303,7 +310,12 @@ fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>
                 e.to_string().replace("\n| ", "\n | ")
             )
         })?;
-    let plain = program.expression();
+    let references = plain.references();
+    let variables = references
+        .variables()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let mut made = plain.clone();
     name_request_resource(&mut made);
     if makes_messages {
@@ -316,9 +328,7 @@ fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>
     if has_struct(plain) {
         return Err("compilation failed: messages cannot be constructed here".to_owned());
     }
-    let references = program.references();
-    let variables = references.variables().into_iter().map(str::to_owned);
-    Ok((plain.clone(), variables.collect()))
+    Ok((plain.clone(), variables))
 }
 
 fn failure(error: &ExecutionError) -> Failure {
@@ -464,7 +474,8 @@ pub fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
     }
 }
 
-fn children_mut(expr: &mut IdedExpr) -> Vec<&mut IdedExpr> {
+/// As [`children`], to be changed.
+pub(crate) fn children_mut(expr: &mut IdedExpr) -> Vec<&mut IdedExpr> {
     match &mut expr.expr {
         Expr::Call(call) => call
             .target

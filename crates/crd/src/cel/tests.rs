@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use cedge_kinds::error::Errors;
 
+use super::types::declared::Declared;
 use super::{check, validate_rules};
 use crate::node::Node;
 
@@ -167,7 +168,8 @@ fn a_rule_that_cannot_be_parsed_is_known_before_it_runs() {
     };
     let check = |rule: &str| {
         let node = node(rule);
-        check::rule(&node.rules[0], &node, false)
+        let declared = Declared::of(&node, false).unwrap();
+        check::rule(&node.rules[0], &declared).err()
     };
     assert_eq!(check("self.a == 'x'"), None);
     assert_eq!(check("[1, 2].all(x, x > 0) && has(self.a)"), None);

@@ -6,18 +6,11 @@ use cedge_kinds::error::Errors;
 use cedge_kinds::path::Path;
 use cedge_kinds::read::Read;
 
-use super::structural;
-use crate::cel::check as cel_check;
-use crate::node::{Additional, Node};
-use crate::object;
+use super::rules::{self, Costs};
+use super::{defaults, lists, structural};
+use crate::node::Node;
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
-const REASONS: &[&str] = &[
-    "FieldValueDuplicate",
-    "FieldValueForbidden",
-    "FieldValueInvalid",
-    "FieldValueRequired",
-];
 /// Parts of JSON Schema that definitions may not use.
 const UNSUPPORTED: &[&str] = &[
     "id",
@@ -30,8 +23,14 @@ const UNSUPPORTED: &[&str] = &[
 /// Deepest schema that is judged; deeper ones are refused, so that no walk over one can exhaust the stack.
 const DEPTH_MAX: usize = 100;
 
-/// What is wrong with a version's schema.
-pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors: &mut Errors) {
+/// What is wrong with a version's schema. What a rule may cost is not asked where the schema is `unchanged`.
+pub(super) fn validate(
+    schema: &Value,
+    has_status: bool,
+    unchanged: bool,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
     if !schema.is_object() {
         return;
     }
@@ -55,7 +54,7 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     structural::validate(schema, path, errors);
     let node = (errors.0.len() == before).then(|| Node::compile(schema));
     if let Some(node) = &node {
-        defaults(node, schema, true, path, errors);
+        defaults::validate(node, schema, true, path, errors);
     }
     let mut walk = Walk {
         errors: Errors::new(),
@@ -70,9 +69,9 @@ pub(super) fn validate(schema: &Value, has_status: bool, path: &Path<'_>, errors
     let sound = walk.errors.is_empty() && errors.0.len() == before;
     errors.0.append(&mut walk.errors.0);
     if let Some(node) = node.filter(|_| sound) {
-        errors
-            .0
-            .append(&mut rules(schema, &node, path, true, None).0);
+        let mut costs = Costs::new(unchanged);
+        rules::validate(schema, &node, path, &mut costs, errors);
+        costs.tell(path, errors);
     }
 }
 
@@ -161,8 +160,8 @@ impl Walk {
         self.junctors(schema, path, place);
         self.items(schema, path, place);
         self.extensions(schema, path);
-        list_type(schema, path, &mut self.errors);
-        rule_entries(schema, path, &mut self.errors);
+        lists::validate(schema, path, &mut self.errors);
+        rules::validate_entries(schema, path, &mut self.errors);
     }
 
     fn standard(&mut self, schema: &Value, path: &Path<'_>, place: &Place) {
@@ -305,338 +304,4 @@ impl Place {
             ..self.clone()
         }
     }
-}
-
-fn list_type(schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let list_type = schema.text("x-kubernetes-list-type");
-    let keys = schema.items("x-kubernetes-list-map-keys");
-    let items = schema.field("items");
-    if !keys.is_empty() && list_type != "map" {
-        let place = path.child("x-kubernetes-list-type");
-        let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-        if list_type.is_empty() {
-            errors.required(&place, detail);
-        } else {
-            errors.invalid(&place, list_type, detail);
-        }
-    }
-    match list_type {
-        "set" => set_items(items, path, errors),
-        "map" => map_items(schema, items, keys, path, errors),
-        _ => return,
-    }
-    if items.flag("nullable") {
-        let place = path.child("items");
-        let detail = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
-        errors.forbidden(&place.child("nullable"), detail);
-    }
-}
-
-fn set_items(items: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let path = path.child("items");
-    let detail = "must be atomic as item of a list with x-kubernetes-list-type=set";
-    let inner = items.text("x-kubernetes-list-type");
-    match items.text("type") {
-        "array" if !matches!(inner, "" | "atomic") => {
-            errors.invalid(&path.child("x-kubernetes-list-type"), inner, detail);
-        }
-        "object" if items.text("x-kubernetes-map-type") != "atomic" => {
-            let shown = items.field("x-kubernetes-list-type").clone();
-            errors.invalid(&path.child("x-kubernetes-map-type"), shown, detail);
-        }
-        _ => {}
-    }
-}
-
-fn map_items(schema: &Value, items: &Value, keys: &[Value], path: &Path<'_>, errors: &mut Errors) {
-    let keys_path = path.child("x-kubernetes-list-map-keys");
-    let items_path = path.child("items");
-    if keys.is_empty() {
-        errors.required(
-            &keys_path,
-            "must not be empty if x-kubernetes-list-type is map",
-        );
-    }
-    if !items.is_object() {
-        errors.required(
-            &items_path,
-            "must have a schema if x-kubernetes-list-type is map",
-        );
-        return;
-    }
-    let kind = items.text("type");
-    if kind != "object" {
-        let detail = "must be object if parent array's x-kubernetes-list-type is map";
-        errors.invalid(&items_path.child("type"), kind, detail);
-        return;
-    }
-    let shown = schema.field("x-kubernetes-list-map-keys");
-    let properties = items_path.child("properties");
-    let mut seen = Vec::new();
-    for key in keys.iter().filter_map(Value::as_str) {
-        let property = &items["properties"][key];
-        if property.is_null() {
-            errors.invalid(
-                &keys_path,
-                shown.clone(),
-                "entries must all be names of item properties",
-            );
-        } else if matches!(property.text("type"), "array" | "object") {
-            let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-            errors.invalid(&properties.key(key).child("type"), kind, detail);
-        }
-        if seen.contains(&key) {
-            errors.invalid(
-                &keys_path,
-                shown.clone(),
-                "must not contain duplicate entries",
-            );
-        }
-        seen.push(key);
-    }
-    for key in keys.iter().filter_map(Value::as_str) {
-        let property = &items["properties"][key];
-        let required = items.items("required").iter().any(|r| r == key);
-        if property.is_object() && !required && !property.has("default") {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-            errors.required(&properties.key(key).child("default"), detail);
-        }
-        if property.flag("nullable") {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
-            errors.forbidden(&properties.key(key).child("nullable"), detail);
-        }
-    }
-}
-
-fn rule_entries(schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let path = path.child("x-kubernetes-validations");
-    let breaks = |text: &str| text.contains(['\n', '\r']);
-    for (i, entry) in schema.items("x-kubernetes-validations").iter().enumerate() {
-        let path = path.index(i);
-        let (rule, message) = (entry.text("rule").trim(), entry.text("message"));
-        if rule.is_empty() {
-            errors.required(&path.child("rule"), "rule is not specified");
-        } else if !message.is_empty() && message.trim().is_empty() {
-            errors.invalid(
-                &path.child("message"),
-                message,
-                "must be non-empty if specified",
-            );
-        } else if breaks(message.trim()) {
-            errors.invalid(
-                &path.child("message"),
-                message,
-                "must not contain line breaks",
-            );
-        } else if breaks(rule) && message.trim().is_empty() {
-            let detail = "message must be specified if rule contains line breaks";
-            errors.required(&path.child("message"), detail);
-        }
-        let expression = entry.text("messageExpression");
-        if !expression.is_empty() && expression.trim().is_empty() {
-            let detail = "messageExpression must be non-empty if specified";
-            errors.required(&path.child("messageExpression"), detail);
-        }
-        let reason = entry.text("reason");
-        if entry.has("reason") && !REASONS.contains(&reason) {
-            errors.not_supported(&path.child("reason"), reason, REASONS);
-        }
-        field_path(
-            entry.text("fieldPath"),
-            schema,
-            &path.child("fieldPath"),
-            errors,
-        );
-    }
-}
-
-fn field_path(text: &str, schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    if text.is_empty() {
-        return;
-    }
-    if text.trim().is_empty() {
-        errors.invalid(path, text, "must be non-empty if specified");
-    }
-    if text.contains(['\n', '\r']) {
-        errors.invalid(path, text, "must not contain line breaks");
-    }
-    let dotted = text.replace("['", ".").replace("']", "");
-    if super::fields::resolve(&dotted, schema).is_err() {
-        errors.invalid(path, text, "must be a valid path");
-    }
-}
-
-/// Compiles every rule of a sound schema; the deepest come last, as they are found.
-fn rules(
-    schema: &Value,
-    node: &Node,
-    path: &Path<'_>,
-    root: bool,
-    uncorrelated: Option<&str>,
-) -> Errors {
-    let mut errors = Errors::new();
-    if !node.has_rules {
-        return errors;
-    }
-    let here = path.to_string();
-    if let Additional::Schema(inner) = &node.additional {
-        let additional = schema.field("additionalProperties");
-        let below = path.child("additionalProperties");
-        errors
-            .0
-            .append(&mut rules(additional, inner, &below, false, uncorrelated).0);
-    }
-    let properties = path.child("properties");
-    let atomic = schema.text("x-kubernetes-map-type") == "atomic";
-    let inner = if atomic {
-        uncorrelated.or(Some(&here))
-    } else {
-        uncorrelated
-    };
-    for (name, known) in &node.properties {
-        let property = &schema["properties"][name];
-        errors
-            .0
-            .append(&mut rules(property, known, &properties.key(name), false, inner).0);
-    }
-    if let Some(item) = &node.items {
-        let keyed = schema.text("x-kubernetes-list-type") == "map";
-        let inner = if keyed {
-            uncorrelated
-        } else {
-            uncorrelated.or(Some(&here))
-        };
-        errors.0.append(
-            &mut rules(
-                schema.field("items"),
-                item,
-                &path.child("items"),
-                false,
-                inner,
-            )
-            .0,
-        );
-    }
-    own_rules(schema, node, path, root, uncorrelated, &mut errors);
-    errors
-}
-
-fn own_rules(
-    schema: &Value,
-    node: &Node,
-    path: &Path<'_>,
-    root: bool,
-    uncorrelated: Option<&str>,
-    errors: &mut Errors,
-) {
-    let entries = schema.items("x-kubernetes-validations");
-    if entries.is_empty() {
-        return;
-    }
-    let path = path.child("x-kubernetes-validations");
-    for (i, (entry, rule)) in entries.iter().zip(&node.rules).enumerate() {
-        let path = path.index(i);
-        if let Some(wrong) = cel_check::rule(rule, node, root) {
-            errors.invalid(&path.child("rule"), internal_form(entry), wrong);
-        }
-        let message = entry.text("messageExpression");
-        if !message.is_empty()
-            && let Some(wrong) = cel_check::message(message, node, root)
-        {
-            errors.invalid(
-                &path.child("messageExpression"),
-                internal_form(entry),
-                wrong,
-            );
-        }
-        if rule.uses_old_self {
-            if let Some(place) = uncorrelated {
-                let detail = format!(
-                    "oldSelf cannot be used on the uncorrelatable portion of the schema within {place}"
-                );
-                errors.invalid(&path.child("rule"), entry.text("rule"), detail);
-            }
-        } else if entry.has("optionalOldSelf") {
-            let detail = "may not be set if oldSelf is not used in rule";
-            errors.invalid(
-                &path.child("optionalOldSelf"),
-                entry.flag("optionalOldSelf"),
-                detail,
-            );
-        }
-    }
-}
-
-/// A rule as Kubernetes' internal form writes it, for messages that show it whole.
-fn internal_form(entry: &Value) -> Value {
-    serde_json::json!({
-        "Rule": entry.text("rule"),
-        "Message": entry.text("message"),
-        "MessageExpression": entry.text("messageExpression"),
-        "Reason": entry.field("reason"),
-        "FieldPath": entry.text("fieldPath"),
-        "OptionalOldSelf": entry.field("optionalOldSelf"),
-    })
-}
-
-/// A default must itself be valid, and must not hold what the schema does not know.
-fn defaults(node: &Node, schema: &Value, root: bool, path: &Path<'_>, errors: &mut Errors) {
-    if let Some(default) = &node.default {
-        let place = path.child("default");
-        let mut pruned = default.clone();
-        let removed = object::prune(&mut pruned, &unrooted(node));
-        if removed.is_empty() {
-            let name = place.to_string();
-            for mut error in object::validate_schema(default, None, node, "") {
-                error.field = if error.field == "<nil>" {
-                    name.clone()
-                } else {
-                    format!("{name}.{}", error.field)
-                };
-                errors.0.push(error);
-            }
-        } else {
-            let detail = "must not have unknown fields";
-            errors.invalid(&place, default.clone(), detail);
-        }
-    }
-    let properties = path.child("properties");
-    for (name, property) in &node.properties {
-        let meta = root && matches!(name.as_str(), "metadata" | "kind" | "apiVersion");
-        if !meta {
-            defaults(
-                property,
-                &schema["properties"][name],
-                false,
-                &properties.key(name),
-                errors,
-            );
-        }
-    }
-    if let Some(items) = node.items.as_deref() {
-        defaults(
-            items,
-            schema.field("items"),
-            false,
-            &path.child("items"),
-            errors,
-        );
-    }
-    if let Additional::Schema(inner) = &node.additional {
-        let place = path.child("additionalProperties");
-        defaults(
-            inner,
-            schema.field("additionalProperties"),
-            false,
-            &place,
-            errors,
-        );
-    }
-}
-
-/// A schema whose root is no object of its own, so that nothing is spared from pruning.
-fn unrooted(node: &Node) -> Node {
-    let mut inner = node.clone();
-    inner.default = None;
-    inner
 }
