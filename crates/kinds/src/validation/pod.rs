@@ -106,7 +106,8 @@ fn validate_spec(spec: &Value, meta: Option<&Value>, path: &Path<'_>, errors: &m
     if spec.int("terminationGracePeriodSeconds").is_none() {
         errors.required(&path.child("terminationGracePeriodSeconds"), "");
     }
-    let volumes = volume::validate_all(spec, &path.child("volumes"), errors);
+    let pod = meta.map_or("", |meta| meta.text("name"));
+    let volumes = volume::validate_all(spec, pod, &path.child("volumes"), errors);
     container::validate_all(spec, &volumes, path, errors);
     host_network_ports(spec, meta.is_some(), path, errors);
     let always = ["Always", "OnFailure", "Never"];

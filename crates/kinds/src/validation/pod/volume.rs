@@ -49,14 +49,23 @@ const SOURCES: &[&str] = &[
     "image",
 ];
 
-/// Rules of all volumes; returns the names of those that are sound.
-pub(super) fn validate_all(spec: &Value, path: &Path<'_>, errors: &mut Errors) -> HashSet<String> {
+/// Rules of all volumes; returns the names of those that are sound. The name of the Pod is empty in a template.
+pub(super) fn validate_all(
+    spec: &Value,
+    pod: &str,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) -> HashSet<String> {
     let mut names = HashSet::new();
     for (i, volume) in spec.items("volumes").iter().enumerate() {
         let path = path.index(i);
         let name = volume.text("name");
         let mut own = Errors::new();
         source(volume, &path, &mut own);
+        let claims = first_source(volume) == Some("ephemeral");
+        if claims && !pod.is_empty() && !name.is_empty() {
+            claim_name(pod, name, &path, &mut own);
+        }
         if name.is_empty() {
             own.required(&path.child("name"), "");
         } else {
@@ -72,6 +81,20 @@ pub(super) fn validate_all(spec: &Value, path: &Path<'_>, errors: &mut Errors) -
         }
     }
     names
+}
+
+fn first_source(volume: &Value) -> Option<&'static str> {
+    let mut given = SOURCES.iter().filter(|source| volume.has(source));
+    given.next().copied()
+}
+
+/// The claim that is made for an ephemeral volume is called after the Pod and the volume.
+fn claim_name(pod: &str, volume: &str, path: &Path<'_>, errors: &mut Errors) {
+    let claim = format!("{pod}-{volume}");
+    for wrong in formats::dns_subdomain(&claim) {
+        let detail = format!("PVC name \"{claim}\": {wrong}");
+        errors.invalid(&path.child("name"), volume, detail);
+    }
 }
 
 fn source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
