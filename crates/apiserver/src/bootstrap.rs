@@ -146,7 +146,7 @@ pub(crate) async fn ensure(
 }
 
 /// The range that services get their addresses from, as an object.
-fn service_range(api: &Api) -> Value {
+pub(crate) fn service_range(api: &Api) -> Value {
     let (network, prefix) = api.config.service_network;
     json!({
         "kind": "ServiceCIDR", "apiVersion": "networking.k8s.io/v1",

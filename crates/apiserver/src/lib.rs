@@ -8,6 +8,7 @@
 //! of custom resources.
 //! Start reading at [`handler`], then `verbs/`.
 
+mod addresses;
 mod admission;
 mod aggregation;
 mod api;

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::status::Error;
-use crate::{aggregation, bootstrap, cache, crds, expiry, extension, statuses};
+use crate::{addresses, aggregation, bootstrap, cache, crds, expiry, extension, statuses};
 
 /// Notices that wait to be written; more are dropped.
 const NOTICES_MAX: usize = 256;
@@ -126,6 +126,11 @@ impl ApiServer {
         api.tasks
             .supervise("apiserver/statuses", OnError::Restart, move || {
                 statuses::run(kept.clone())
+            });
+        let shown = api.clone();
+        api.tasks
+            .supervise("apiserver/addresses", OnError::Restart, move || {
+                addresses::run(shown.clone())
             });
         let extended = api.clone();
         api.tasks

@@ -224,7 +224,10 @@ fn same_port(old: Option<&Value>, port: &Value) -> i64 {
 
 fn taken(api: &Api, service: &Value) -> Result<Others> {
     let path = format!("{}/{}", meta::namespace(service), meta::name(service));
-    let mut taken = Others::default();
+    let mut taken = Others {
+        addresses: crate::addresses::reserved(api)?.into_iter().collect(),
+        ports: HashSet::new(),
+    };
     let all = api
         .cache
         .kind("", "services")
