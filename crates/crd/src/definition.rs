@@ -1,21 +1,23 @@
 //! A definition, compiled: everything the API server asks about objects of a custom kind.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use cedge_kinds::error::{Errors, FieldError};
-use cedge_kinds::path::Path;
+use cedge_kinds::error::FieldError;
 use cedge_kinds::read::Read;
 use cedge_kinds::strategy::same;
-use cedge_kinds::validation::metadata;
 use cedge_schema::Types;
 
-use crate::cel;
 use crate::columns::PrinterColumn;
 use crate::jsonpath::JsonPath;
 use crate::node::Node;
 use crate::object;
 use crate::{check, node};
+
+mod scale;
+mod validate;
+
+pub use scale::Scale;
 
 /// A custom kind with all its versions.
 #[derive(Debug)]
@@ -66,17 +68,6 @@ pub struct Version {
     namespaced: bool,
     selectable: Vec<(String, Option<JsonPath>)>,
     types: Types,
-}
-
-/// Where the numbers of the scale subresource stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scale {
-    /// `.spec.replicas`.
-    pub spec_replicas: String,
-    /// `.status.replicas`.
-    pub status_replicas: String,
-    /// `.status.selector`.
-    pub label_selector: Option<String>,
 }
 
 // === impl CustomKind ===
@@ -261,142 +252,6 @@ impl Version {
         *new = merged;
     }
 
-    /// What is wrong with an object that is to be created, or to replace `old`.
-    #[must_use]
-    pub fn validate(
-        &self,
-        subresource: Option<&str>,
-        new: &Value,
-        old: Option<&Value>,
-    ) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        self.validate_type_meta(new, &mut errors);
-        if !errors.is_empty() {
-            return errors.0;
-        }
-        self.validate_metadata(new, old, &mut errors);
-        if subresource == Some("status") {
-            if let Some(status) = new.get("status") {
-                let anything = Node {
-                    preserve: true,
-                    ..Node::default()
-                };
-                let schema = self.schema.properties.get("status").unwrap_or(&anything);
-                let before = old.and_then(|old| old.get("status"));
-                errors
-                    .0
-                    .extend(object::validate_schema(status, before, schema, "status"));
-            }
-        } else {
-            errors
-                .0
-                .extend(object::validate_schema(new, old, &self.schema, ""));
-        }
-        self.validate_scale(subresource, new, &mut errors);
-        let root = Path::root("");
-        if subresource.is_none() {
-            object::validate_embedded(new, &self.schema, &root, &mut errors);
-        }
-        let mut before = Errors::new();
-        if let Some(old) = old {
-            object::validate_lists(old, &self.schema, &root, &mut before);
-        }
-        if before.is_empty() {
-            object::validate_lists(new, &self.schema, &root, &mut errors);
-        }
-        self.validate_rules(new, old, &mut errors);
-        errors.0
-    }
-
-    fn validate_type_meta(&self, object: &Value, errors: &mut Errors) {
-        let api_version = format!("{}/{}", self.group, self.name);
-        for (name, wanted) in [("kind", self.kind.as_str()), ("apiVersion", &api_version)] {
-            if object.text(name) != wanted {
-                errors.invalid(
-                    &Path::root(name),
-                    object.text(name),
-                    format!("must be {wanted}"),
-                );
-            }
-        }
-    }
-
-    fn validate_metadata(&self, new: &Value, old: Option<&Value>, errors: &mut Errors) {
-        let path = Path::root("metadata");
-        let meta = new.field("metadata");
-        match old {
-            None => metadata::validate(
-                meta,
-                self.namespaced,
-                metadata::subdomain_name,
-                &path,
-                errors,
-            ),
-            Some(old) => {
-                let before = old.field("metadata");
-                metadata::validate(
-                    meta,
-                    self.namespaced,
-                    metadata::path_segment_name,
-                    &path,
-                    errors,
-                );
-                metadata::validate_update(meta, before, &path, errors);
-                metadata::validate_update(meta, before, &path, errors);
-            }
-        }
-    }
-
-    fn validate_scale(&self, subresource: Option<&str>, object: &Value, errors: &mut Errors) {
-        let Some(scale) = &self.scale else { return };
-        let mut paths = vec![&scale.status_replicas];
-        if subresource != Some("status") {
-            paths.insert(0, &scale.spec_replicas);
-        }
-        for path in paths {
-            let found = object.at(path.trim_start_matches('.'));
-            let place = Path::root(path);
-            match found.as_i64() {
-                Some(n @ ..0) => errors.invalid(&place, n, "should be a non-negative integer"),
-                Some(n) if n > i64::from(i32::MAX) => {
-                    let detail = format!("should be less than or equal to {}", i32::MAX);
-                    errors.invalid(&place, n, detail);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Rules are run only where the types are right.
-    fn validate_rules(&self, new: &Value, old: Option<&Value>, errors: &mut Errors) {
-        use cedge_kinds::ErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
-        if !self.schema.has_rules {
-            return;
-        }
-        let blocks = |e: &FieldError| {
-            matches!(
-                e.kind,
-                NotSupported | Required | TooLong | TooMany | TypeInvalid
-            )
-        };
-        if errors.0.iter().any(blocks) {
-            errors.0.push(FieldError {
-                kind: cedge_kinds::ErrorKind::Invalid,
-                field: "<nil>".to_owned(),
-                value: Some(Value::Null),
-                detail: "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation".to_owned(),
-            });
-            return;
-        }
-        let from = errors.0.len();
-        cel::validate_rules(new, old, &self.schema, errors);
-        for error in &mut errors.0[from..] {
-            if error.field.is_empty() {
-                "<nil>".clone_into(&mut error.field);
-            }
-        }
-    }
-
     /// The cells of one object, in the order of [`columns`](Self::columns).
     #[must_use]
     pub fn row(&self, object: &Value, now: Timestamp) -> Vec<Value> {
@@ -430,67 +285,6 @@ impl Version {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
-        })
-    }
-
-    /// The `Scale` of an object; `None` if the version cannot be scaled.
-    #[must_use]
-    pub fn scale_of(&self, object: &Value) -> Option<Value> {
-        let scale = self.scale.as_ref()?;
-        let number = |path: &str| object.at(path.trim_start_matches('.')).as_i64();
-        let meta = object.field("metadata");
-        let mut about = Map::new();
-        for name in [
-            "name",
-            "namespace",
-            "uid",
-            "resourceVersion",
-            "creationTimestamp",
-        ] {
-            if let Some(value) = meta.get(name) {
-                about.insert(name.to_owned(), value.clone());
-            }
-        }
-        let mut status = json!({"replicas": number(&scale.status_replicas).unwrap_or(0)});
-        let selector = scale.label_selector.as_deref();
-        let selector = selector.and_then(|path| object.at(path.trim_start_matches('.')).as_str());
-        if let Some(selector) = selector.filter(|s| !s.is_empty()) {
-            status["selector"] = selector.into();
-        }
-        let mut spec = json!({});
-        if let Some(replicas) = number(&scale.spec_replicas).filter(|n| *n != 0) {
-            spec["replicas"] = replicas.into();
-        }
-        Some(json!({
-            "kind": "Scale",
-            "apiVersion": "autoscaling/v1",
-            "metadata": about,
-            "spec": spec,
-            "status": status,
-        }))
-    }
-
-    /// Writes the number of replicas that a `Scale` asks for into an object.
-    pub fn set_replicas(&self, object: &mut Value, replicas: i64) {
-        let Some(scale) = &self.scale else { return };
-        let mut place = object;
-        for name in scale.spec_replicas.trim_start_matches('.').split('.') {
-            if !place.is_object() {
-                *place = Value::Object(Map::new());
-            }
-            place = &mut place[name];
-        }
-        *place = replicas.into();
-    }
-}
-
-impl Scale {
-    fn compile(scale: &Value) -> Option<Self> {
-        let selector = scale.text("labelSelectorPath");
-        scale.is_object().then(|| Self {
-            spec_replicas: scale.text("specReplicasPath").to_owned(),
-            status_replicas: scale.text("statusReplicasPath").to_owned(),
-            label_selector: (!selector.is_empty()).then(|| selector.to_owned()),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::path::Path;
 use crate::read::Read;
 use crate::registry::Kind;
 
+mod autoscaling;
 mod claims;
 mod core;
 mod jobs;
@@ -157,7 +158,7 @@ fn other_rules(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Error
         ("node.k8s.io", "RuntimeClass") => others::runtime_class(new, old, errors),
         ("coordination.k8s.io", "Lease") => others::lease(new, errors),
         ("policy", "PodDisruptionBudget") => others::disruption_budget(new, errors),
-        ("autoscaling", "HorizontalPodAutoscaler") => others::autoscaler(new, errors),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaling::autoscaler(new, errors),
         ("certificates.k8s.io", "CertificateSigningRequest") if old.is_none() => {
             others::certificate_request(new, errors);
         }

@@ -2,6 +2,8 @@
 //! each other), and the structural schema of a custom resource (one tree).
 
 mod custom;
+mod error;
+mod words;
 
 use std::collections::HashMap;
 
@@ -14,31 +16,6 @@ use crate::types::{MapTopology, Scalar};
 
 /// Deeper schemas than this make no sense and would only exhaust the stack.
 const DEPTH_MAX: usize = 256;
-
-/// Why a schema was not understood.
-#[derive(Debug, thiserror::Error)]
-pub enum SchemaError {
-    /// A schema is not a JSON object.
-    #[error("schema of `{at}` is not an object")]
-    NotAnObject {
-        /// Where in the schema.
-        at: String,
-    },
-    /// A reference leads nowhere.
-    #[error("`{at}` refers to unknown type `{to}`")]
-    UnknownReference {
-        /// Where in the schema.
-        at: String,
-        /// The name that is missing.
-        to: String,
-    },
-    /// Nested beyond any sense.
-    #[error("schema is nested deeper than {DEPTH_MAX} levels")]
-    TooDeep,
-    /// More rows than the table's numbers can count.
-    #[error("schema is too large")]
-    TooLarge,
-}
 
 /// What the schema cannot tell of fields, by (OpenAPI name, JSON field).
 pub(crate) type GoTypes = HashMap<(String, String), GoField>;
@@ -55,6 +32,8 @@ pub struct GoField {
 }
 
 pub(crate) use custom::from_custom_resource;
+pub use error::SchemaError;
+use words::{blank, count, flag, reference, short, strings, text_of, well_known, words};
 
 /// A table in the making.
 pub(crate) struct Builder<'g> {
@@ -412,77 +391,4 @@ impl<'g> Builder<'g> {
             }
         }
     }
-}
-
-fn blank(shape: RawShape) -> Node {
-    Node {
-        name: 0,
-        shape,
-        map: None,
-        own_map: false,
-        strategy: 0,
-        merge_key: 0,
-        enums: Span::default(),
-        required: Span::default(),
-        format: 0,
-        unions: 0,
-        preserve_unknown: false,
-        open: false,
-        embedded: false,
-        listed: false,
-        nullable: false,
-    }
-}
-
-/// Types that JSON shows as something else than what they are.
-fn well_known(name: &str) -> Option<Scalar> {
-    Some(match name {
-        "io.k8s.apimachinery.pkg.api.resource.Quantity" => Scalar::Quantity,
-        "io.k8s.apimachinery.pkg.util.intstr.IntOrString" => Scalar::IntOrString,
-        "io.k8s.apimachinery.pkg.apis.meta.v1.Time" => Scalar::Time,
-        "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime" => Scalar::MicroTime,
-        "io.k8s.apimachinery.pkg.apis.meta.v1.Duration" => Scalar::Duration,
-        "io.k8s.apimachinery.pkg.runtime.RawExtension"
-        | "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1" => Scalar::Raw,
-        _ => return None,
-    })
-}
-
-/// The name that a schema refers to: `$ref`, alone or as the only member of `allOf`.
-fn reference(schema: &Value) -> Option<&str> {
-    let of = |schema: &'_ Value| schema.get("$ref").map(|_| ());
-    let found = if of(schema).is_some() {
-        schema
-    } else {
-        match schema.get("allOf").and_then(Value::as_array) {
-            Some(all) if all.len() == 1 => &all[0],
-            _ => return None,
-        }
-    };
-    found.get("$ref")?.as_str()?.rsplit('/').next()
-}
-
-fn text_of<'v>(schema: &'v Value, key: &str) -> &'v str {
-    schema.get(key).and_then(Value::as_str).unwrap_or("")
-}
-
-fn flag(schema: &Value, key: &str) -> bool {
-    schema.get(key).and_then(Value::as_bool).unwrap_or(false)
-}
-
-fn words<'v>(schema: &'v Value, key: &str) -> Vec<&'v str> {
-    schema.get(key).map(strings).unwrap_or_default()
-}
-
-fn strings(list: &Value) -> Vec<&str> {
-    let items = list.as_array().into_iter().flatten();
-    items.filter_map(Value::as_str).collect()
-}
-
-fn count(number: usize) -> Result<u32, SchemaError> {
-    u32::try_from(number).map_err(|_| SchemaError::TooLarge)
-}
-
-fn short(number: usize) -> Result<u16, SchemaError> {
-    u16::try_from(number).map_err(|_| SchemaError::TooLarge)
 }

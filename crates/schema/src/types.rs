@@ -4,13 +4,14 @@
 //! (`JSONSchemaProps`) are cycles in the graph, so walk it along a value, never on its own.
 
 mod field;
+mod kinds;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::builder::{self, SchemaError};
-use crate::table::{self, FieldRow, Node, NodeId, RawShape, RawTopology, Table, Text};
+use crate::table::{self, FieldRow, Node, NodeId, RawShape, Table, Text};
 pub use field::Field;
+pub use kinds::{ListTopology, MapTopology, PatchStrategy, Scalar};
 
 /// A graph of types: the built-in one, or that of one version of a custom resource.
 #[derive(Debug)]
@@ -40,66 +41,6 @@ pub enum Shape<'a> {
     },
     /// Anything without structure of its own.
     Scalar(Scalar),
-}
-
-/// Types without fields or items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Scalar {
-    /// Text.
-    String,
-    /// Base64 text of bytes.
-    Bytes,
-    /// A whole number; [`TypeRef::format`] says how many bits.
-    Integer,
-    /// A floating-point number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// A whole number or a text (`maxSurge`, `targetPort`).
-    IntOrString,
-    /// An amount: `250m`, `1Gi`, or a number.
-    Quantity,
-    /// RFC 3339 to the second.
-    Time,
-    /// RFC 3339 to the microsecond.
-    MicroTime,
-    /// A Go duration (`1h30m`).
-    Duration,
-    /// Any JSON; structure is deduced from the value.
-    Any,
-    /// Any JSON object, embedded as it is (`RawExtension`); merged as one value.
-    Raw,
-}
-
-/// How two lists of a type merge under server-side apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ListTopology {
-    /// As one value.
-    Atomic,
-    /// As a set of scalars.
-    Set,
-    /// As a map by the fields that [`TypeRef::map_keys`] names.
-    Map,
-}
-
-/// How two objects of a type merge under server-side apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum MapTopology {
-    /// Field by field.
-    Granular,
-    /// As one value.
-    Atomic,
-}
-
-/// What a strategic merge patch does with a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct PatchStrategy {
-    /// Lists are merged (by [`TypeRef::patch_merge_key`], or as sets of scalars), not replaced.
-    pub merge: bool,
-    /// Only the keys that the patch's `$retainKeys` lists are kept.
-    pub retain_keys: bool,
-    /// Objects are replaced, not merged.
-    pub replace: bool,
 }
 
 // === impl Types ===
@@ -387,16 +328,6 @@ impl std::fmt::Debug for TypeRef<'_> {
         match self.name() {
             Some(name) => write!(f, "TypeRef({name})"),
             None => write!(f, "TypeRef(#{})", self.node),
-        }
-    }
-}
-
-impl From<RawTopology> for ListTopology {
-    fn from(raw: RawTopology) -> Self {
-        match raw {
-            RawTopology::Unsaid | RawTopology::Atomic => Self::Atomic,
-            RawTopology::Set | RawTopology::ImpliedSet => Self::Set,
-            RawTopology::Map | RawTopology::ImpliedMap => Self::Map,
         }
     }
 }

@@ -14,10 +14,12 @@ use kube_cel::cel::common::ast::{
 
 use super::types::Type;
 use super::types::checker::Checked;
-use super::types::declared::{Declared, Shape};
+use super::types::declared::Declared;
 
 mod calls;
+mod library;
 mod range;
+mod sizes;
 mod trail;
 
 use range::Range;
@@ -284,146 +286,6 @@ impl<'c> Estimate<'c> {
         self.copy_sizes(expr, &loop_.result);
         cost
     }
-
-    fn local(&self, name: &str) -> Option<&Local> {
-        self.locals.get(name)?.last()
-    }
-
-    fn push(&mut self, name: &'c str, local: Local) {
-        self.locals.entry(name).or_default().push(local);
-    }
-
-    fn pop(&mut self, name: &str) {
-        if let Some(locals) = self.locals.get_mut(name) {
-            locals.pop();
-        }
-    }
-
-    fn push_named(&mut self, name: &'c str, value: &IdedExpr) {
-        let local = Local {
-            trail: self.trail(value),
-            entry: self.entry(value),
-            size: self.size(value),
-        };
-        self.push(name, local);
-    }
-
-    fn push_key(&mut self, name: &'c str, range: &IdedExpr) {
-        let step = if self.is_list(range) {
-            "@indices"
-        } else {
-            "@keys"
-        };
-        let local = Local {
-            size: self.entry(range).map(|entry| entry.key),
-            trail: self.trail(range).then(step),
-            entry: None,
-        };
-        self.push(name, local);
-    }
-
-    fn push_value(&mut self, name: &'c str, range: &IdedExpr) {
-        let step = if self.is_list(range) {
-            "@items"
-        } else {
-            "@values"
-        };
-        let local = Local {
-            size: self.entry(range).map(|entry| entry.value),
-            trail: self.trail(range).then(step),
-            entry: None,
-        };
-        self.push(name, local);
-    }
-
-    fn is_list(&self, range: &IdedExpr) -> bool {
-        match self.entry(range) {
-            Some(entry) => entry.is_list,
-            None => matches!(self.checked.of(range), Type::List(_)),
-        }
-    }
-
-    fn trail(&self, expr: &IdedExpr) -> Trail {
-        let local = match &expr.expr {
-            Expr::Ident(name) => self.local(name).map(|local| local.trail.clone()),
-            _ => None,
-        };
-        local
-            .or_else(|| self.trails.get(&expr.id).cloned())
-            .unwrap_or_default()
-    }
-
-    fn argument<'e>(&mut self, expr: &'e IdedExpr) -> Argument<'e> {
-        Argument {
-            expr,
-            trail: self.trail(expr),
-            kind: self.checked.of(expr),
-            size: self.size(expr),
-        }
-    }
-
-    fn copy_sizes(&mut self, to: &IdedExpr, from: &IdedExpr) {
-        if let Some(size) = self.size(from) {
-            self.sizes.insert(to.id, size);
-        }
-        if let Some(entry) = self.entry(from) {
-            self.entries.insert(to.id, entry);
-        }
-    }
-
-    /// What is known of a part's size, in this order: what was found before, what stands there, what the schema says,
-    /// what its type says, what its variable was given.
-    fn size(&mut self, expr: &IdedExpr) -> Option<Range> {
-        if let Some(size) = self.sizes.get(&expr.id) {
-            return Some(*size);
-        }
-        if let Some(size) = written_size(expr) {
-            return Some(size);
-        }
-        if let Some(size) = self.declared_size(&self.trail(expr)) {
-            self.sizes.insert(expr.id, size);
-            return Some(size);
-        }
-        if self.checked.of(expr).is_scalar() {
-            return Some(Range::exactly(1));
-        }
-        match &expr.expr {
-            Expr::Ident(name) => self.local(name)?.size,
-            _ => None,
-        }
-    }
-
-    fn size_or_unknown(&mut self, expr: &IdedExpr) -> Range {
-        self.size(expr).unwrap_or(Range::UNKNOWN)
-    }
-
-    /// What the schema says of the size of a value.
-    fn declared_size(&self, trail: &Trail) -> Option<Range> {
-        let steps = trail.steps();
-        steps.first()?;
-        let mut at = self.root;
-        for (i, step) in steps.iter().enumerate().skip(1) {
-            at = match (&**step, &at.shape) {
-                ("@items" | "@values", Shape::List(inner) | Shape::Map(inner)) => inner,
-                // Keys are texts, of which the schema says nothing.
-                ("@keys", Shape::Map(_)) => {
-                    return (i + 1 == steps.len()).then(|| Range::up_to(0));
-                }
-                (name, _) => at.field(name)?,
-            };
-        }
-        Some(Range::up_to(at.size_max))
-    }
-
-    fn entry(&self, expr: &IdedExpr) -> Option<Entry> {
-        if let Some(entry) = self.entries.get(&expr.id) {
-            return Some(*entry);
-        }
-        match &expr.expr {
-            Expr::Ident(name) => self.local(name)?.entry,
-            _ => None,
-        }
-    }
 }
 
 /// `cel.bind` and its like: a loop over nothing that never goes on.
@@ -431,19 +293,6 @@ fn is_binding(loop_: &ComprehensionExpr) -> bool {
     let nothing = matches!(&loop_.iter_range.expr, Expr::List(list) if list.elements.is_empty());
     let never = matches!(&loop_.loop_cond.expr, Expr::Literal(LiteralValue::Boolean(flag)) if !*flag.inner());
     nothing && never
-}
-
-/// The size of what is written out.
-fn written_size(expr: &IdedExpr) -> Option<Range> {
-    let size = match &expr.expr {
-        Expr::Literal(LiteralValue::String(text)) => text.chars().count(),
-        Expr::Literal(LiteralValue::Bytes(bytes)) => bytes.inner().len(),
-        Expr::Literal(_) => 1,
-        Expr::List(list) => list.elements.len(),
-        Expr::Map(map) => map.entries.len(),
-        _ => return None,
-    };
-    Some(Range::exactly(size as u64))
 }
 
 #[cfg(test)]

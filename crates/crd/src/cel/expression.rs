@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube_cel::KubeCelExt;
-use kube_cel::cel::common::ast::{
-    CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapEntryExpr, MapExpr,
-};
+use kube_cel::cel::common::ast::IdedExpr;
 use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
-use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError};
 use serde_json::Value;
 
@@ -17,12 +14,18 @@ use super::types::macros;
 use super::values;
 use crate::node::Node;
 
+mod parse;
+mod tree;
+
+use parse::{nesting, parse_aside};
+pub use tree::children;
+pub(crate) use tree::children_mut;
+use tree::{depth, meter, select_strictly};
+
 /// Longest expression.
 const LENGTH_MAX: usize = 8 * 1024;
 /// Deepest nesting, which bounds the stack that running it needs.
 const DEPTH_MAX: usize = 120;
-/// Stack for parsing: the parser recurses per operator, and its frames are large. Only what is used is ever touched.
-const PARSER_STACK: usize = 256 << 20;
 /// The question about the resource of a request.
 pub const REQUEST_RESOURCE: &str = "authorizer.requestResource";
 /// The function that pays for a turn of a loop; no expression can name it.
@@ -285,52 +288,6 @@ impl Expression {
     }
 }
 
-/// Parses on a stack of its own, so that no expression, however written, can exhaust the caller's. What comes back is
-/// shallow.
-fn parse_aside(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("cel-parser".to_owned())
-            .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, || parse(text, makes_messages))
-            .map_err(|error| format!("compilation failed: {error}"))?
-            .join()
-            .unwrap_or_else(|_| Err("compilation failed: the parser gave up".to_owned()))
-    })
-}
-
-fn parse(text: &str, makes_messages: bool) -> Result<(IdedExpr, BTreeSet<String>), String> {
-    let plain = Parser::new()
-        .enable_optional_syntax(true)
-        .parse(text)
-        // As Kubernetes shows the place.
-        .map_err(|e| {
-            format!(
-                "compilation failed: {}",
-                e.to_string().replace("\n| ", "\n | ")
-            )
-        })?;
-    let references = plain.references();
-    let variables = references
-        .variables()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    let mut made = plain.clone();
-    name_request_resource(&mut made);
-    if makes_messages {
-        maps_for_messages(&mut made)?;
-    }
-    let plain = &made;
-    if depth(plain) > DEPTH_MAX {
-        return Err("compilation failed: expression is nested too deeply".to_owned());
-    }
-    if has_struct(plain) {
-        return Err("compilation failed: messages cannot be constructed here".to_owned());
-    }
-    Ok((plain.clone(), variables))
-}
-
 fn failure(error: &ExecutionError) -> Failure {
     match error {
         ExecutionError::NoSuchOverload
@@ -348,214 +305,5 @@ fn failure(error: &ExecutionError) -> Failure {
         ExecutionError::Overflow(..) => Failure::Error("integer overflow".to_owned()),
         ExecutionError::FunctionError { message, .. } => Failure::Error(message.clone()),
         other => Failure::Error(other.to_string()),
-    }
-}
-
-/// Deepest level of brackets and of prefix operators, before anything is parsed.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut prefixes) = (0_usize, 0, 0_usize);
-    for byte in text.bytes() {
-        prefixes = match byte {
-            b'!' | b'-' => prefixes + 1,
-            b' ' => prefixes,
-            _ => 0,
-        };
-        deepest = deepest.max(depth + prefixes);
-        match byte {
-            b'(' | b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-fn depth(expr: &IdedExpr) -> usize {
-    1 + children(expr).into_iter().map(depth).max().unwrap_or(0)
-}
-
-fn count(expr: &IdedExpr) -> i64 {
-    1 + children(expr).into_iter().map(count).sum::<i64>()
-}
-
-/// Calls that read a whole text or list.
-fn reads(expr: &IdedExpr) -> i64 {
-    let own = match &expr.expr {
-        Expr::Call(call) => {
-            i64::from(!call.func_name.starts_with("_&&_") && !call.func_name.starts_with("_||_"))
-        }
-        _ => 0,
-    };
-    own + children(expr).into_iter().map(reads).sum::<i64>()
-}
-
-fn has_struct(expr: &IdedExpr) -> bool {
-    matches!(expr.expr, Expr::Struct(_) | Expr::Unspecified)
-        || children(expr).into_iter().any(has_struct)
-}
-
-/// The variable `authorizer.requestResource` has a dot in its name.
-fn name_request_resource(expr: &mut IdedExpr) {
-    if let Expr::Select(select) = &expr.expr
-        && select.field == "requestResource"
-        && matches!(&select.operand.expr, Expr::Ident(name) if name == "authorizer")
-    {
-        expr.expr = Expr::Ident(REQUEST_RESOURCE.to_owned());
-    }
-    for child in children_mut(expr) {
-        name_request_resource(child);
-    }
-}
-
-/// `Object.spec{a: 1}` as `{"a": 1}`.
-fn maps_for_messages(expr: &mut IdedExpr) -> Result<(), String> {
-    if let Expr::Struct(message) = &mut expr.expr {
-        let known = message.type_name == "Object"
-            || message.type_name.starts_with("Object.")
-            || message.type_name == "JSONPatch";
-        if !known {
-            return Err(format!(
-                "compilation failed: undeclared reference to '{}' (in container '')",
-                message.type_name
-            ));
-        }
-        let mut entries = std::mem::take(&mut message.entries);
-        for entry in &mut entries {
-            if let EntryExpr::StructField(field) = &mut entry.expr {
-                let name = LiteralValue::String(field.field.clone().into());
-                entry.expr = EntryExpr::MapEntry(MapEntryExpr {
-                    key: IdedExpr {
-                        id: 0,
-                        expr: Expr::Literal(name),
-                    },
-                    value: std::mem::take(&mut field.value),
-                    optional: field.optional,
-                });
-            }
-        }
-        expr.expr = Expr::Map(MapExpr { entries });
-    }
-    children_mut(expr)
-        .into_iter()
-        .try_for_each(maps_for_messages)
-}
-
-/// The expressions directly below one.
-pub fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
-    match &expr.expr {
-        Expr::Call(call) => call
-            .target
-            .as_deref()
-            .into_iter()
-            .chain(&call.args)
-            .collect(),
-        Expr::Comprehension(c) => {
-            vec![
-                &c.iter_range,
-                &c.accu_init,
-                &c.loop_cond,
-                &c.loop_step,
-                &c.result,
-            ]
-        }
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => {
-            let both = map.entries.iter().flat_map(|entry| match &entry.expr {
-                EntryExpr::MapEntry(e) => vec![&e.key, &e.value],
-                EntryExpr::StructField(f) => vec![&f.value],
-            });
-            both.collect()
-        }
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Struct(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-    }
-}
-
-/// As [`children`], to be changed.
-pub(crate) fn children_mut(expr: &mut IdedExpr) -> Vec<&mut IdedExpr> {
-    match &mut expr.expr {
-        Expr::Call(call) => call
-            .target
-            .as_deref_mut()
-            .into_iter()
-            .chain(&mut call.args)
-            .collect(),
-        Expr::Comprehension(c) => vec![
-            &mut c.iter_range,
-            &mut c.accu_init,
-            &mut c.loop_cond,
-            &mut c.loop_step,
-            &mut c.result,
-        ],
-        Expr::List(list) => list.elements.iter_mut().collect(),
-        Expr::Map(map) => {
-            let both = map
-                .entries
-                .iter_mut()
-                .flat_map(|entry| match &mut entry.expr {
-                    EntryExpr::MapEntry(e) => vec![&mut e.key, &mut e.value],
-                    EntryExpr::StructField(f) => vec![&mut f.value],
-                });
-            both.collect()
-        }
-        Expr::Select(select) => vec![&mut select.operand],
-        Expr::Struct(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-    }
-}
-
-/// Puts a payment before the condition of every loop.
-fn meter(expr: &mut IdedExpr) {
-    if let Expr::Comprehension(c) = &mut expr.expr {
-        let nodes = count(&c.loop_cond) + count(&c.loop_step);
-        let texts = reads(&c.loop_step);
-        let condition = std::mem::take(&mut c.loop_cond);
-        c.loop_cond = call(
-            "_&&_",
-            vec![call(TICK, vec![int(nodes), int(texts)]), condition],
-        );
-    }
-    for child in children_mut(expr) {
-        meter(child);
-    }
-}
-
-/// A field of something that has no fields is an error, as in Kubernetes; the interpreter's own selection gives `false`
-/// there, which a negation makes true.
-fn select_strictly(expr: &mut IdedExpr) {
-    for child in children_mut(expr) {
-        select_strictly(child);
-    }
-    if let Expr::Select(select) = &mut expr.expr
-        && !select.test
-    {
-        let name = LiteralValue::String(std::mem::take(&mut select.field).into());
-        let key = IdedExpr {
-            id: 0,
-            expr: Expr::Literal(name),
-        };
-        let operand = std::mem::take(select.operand.as_mut());
-        *expr = call("_[_]", vec![operand, key]);
-    }
-}
-
-fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-    let call = CallExpr {
-        func_name: name.to_owned(),
-        target: None,
-        args,
-    };
-    IdedExpr {
-        id: 0,
-        expr: Expr::Call(call),
-    }
-}
-
-fn int(value: i64) -> IdedExpr {
-    IdedExpr {
-        id: 0,
-        expr: Expr::Literal(LiteralValue::Int(value.into())),
     }
 }

@@ -7,11 +7,18 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 
-use cedge_kinds::error::{ErrorKind, FieldError, quote};
+use cedge_kinds::error::{ErrorKind, FieldError};
 
-use super::{formats, lists};
+use super::lists;
 use crate::node::{Additional, Node};
-use crate::pattern;
+
+mod alternatives;
+mod found;
+mod scalars;
+
+use alternatives::judge_alternatives;
+use found::{Found, too_many};
+use scalars::{judge_choices, judge_number, judge_text};
 
 /// What is wrong with `value`. `prefix` is the path of the value in the object (`status`), empty for the object.
 #[must_use]
@@ -33,106 +40,6 @@ pub fn validate_schema(
         .filter(|issue| seen.insert(issue.message.clone()))
         .map(|issue| issue.into_error(prefix))
         .collect()
-}
-
-#[derive(Default)]
-struct Found {
-    issues: Vec<Issue>,
-    /// How much was right: picks the alternative whose mistakes are shown.
-    matches: usize,
-}
-
-/// One mistake, with the validator's own message (by which repeated ones are told).
-#[derive(Clone)]
-struct Issue {
-    path: Option<String>,
-    kind: ErrorKind,
-    value: Option<Value>,
-    detail: String,
-    message: String,
-}
-
-impl Issue {
-    fn into_error(self, prefix: &str) -> FieldError {
-        let root = if prefix.is_empty() { "<nil>" } else { prefix };
-        let field = match self.path.as_deref() {
-            None | Some("" | ".") => root.to_owned(),
-            Some(path) => {
-                let path = path.strip_prefix('.').unwrap_or(path);
-                if prefix.is_empty() {
-                    path.to_owned()
-                } else {
-                    format!("{prefix}.{path}")
-                }
-            }
-        };
-        FieldError {
-            kind: self.kind,
-            field,
-            value: self.value,
-            detail: self.detail,
-        }
-    }
-}
-
-impl Found {
-    fn add(
-        &mut self,
-        path: &str,
-        kind: ErrorKind,
-        value: Option<Value>,
-        detail: String,
-        message: String,
-    ) {
-        let path = Some(path.to_owned());
-        self.issues.push(Issue {
-            path,
-            kind,
-            value,
-            detail,
-            message,
-        });
-    }
-
-    /// `Invalid value: VALUE: PATH in body WORDS`.
-    fn invalid(&mut self, path: &str, value: Value, words: &str) {
-        let message = format!("{path} in body {words}");
-        self.add(
-            path,
-            ErrorKind::Invalid,
-            Some(value),
-            message.clone(),
-            message,
-        );
-    }
-
-    /// `Invalid value: GOT: PATH in body must be of type WANTED: GOT`.
-    fn wrong_type(&mut self, path: &str, wanted: &str, got: &str) {
-        let message = format!("{path} in body must be of type {wanted}: {}", quote(got));
-        self.add(
-            path,
-            ErrorKind::TypeInvalid,
-            Some(got.into()),
-            message.clone(),
-            message,
-        );
-    }
-
-    /// A mistake of the whole, without a path.
-    fn composite(&mut self, message: String) {
-        self.issues.push(Issue {
-            path: None,
-            kind: ErrorKind::Invalid,
-            value: Some("".into()),
-            detail: message.clone(),
-            message,
-        });
-    }
-
-    fn merge(&mut self, other: Found) {
-        self.issues.extend(other.issues);
-        self.matches += other.matches;
-    }
 }
 
 fn judge(value: &Value, old: Option<&Value>, node: &Node, path: &str, found: &mut Found) {
@@ -200,176 +107,6 @@ fn is_whole(number: &Number) -> bool {
             .is_some_and(|f| f.fract() == 0.0 && f.is_finite())
 }
 
-fn judge_alternatives(value: &Value, node: &Node, path: &str, found: &mut Found) {
-    found.matches += 1;
-    if !node.any_of.is_empty() {
-        match try_all(value, &node.any_of, path) {
-            (1.., _, Some(first)) => found.merge(first),
-            (_, best, _) => {
-                found.composite(format!(
-                    "{} must validate at least one schema (anyOf)",
-                    quote(path)
-                ));
-                found.merge(best.unwrap_or_default());
-            }
-        }
-    }
-    if !node.one_of.is_empty() {
-        match try_all(value, &node.one_of, path) {
-            (1, _, Some(first)) => found.merge(first),
-            (valid, best, _) => {
-                let (more, best) = match valid {
-                    0 => ("Found none valid".to_owned(), best),
-                    n => (format!("Found {n} valid alternatives"), None),
-                };
-                found.composite(format!(
-                    "{} must validate one and only one schema (oneOf). {more}",
-                    quote(path)
-                ));
-                found.merge(best.unwrap_or_default());
-            }
-        }
-    }
-    if !node.all_of.is_empty() {
-        judge_all_of(value, node, path, found);
-    }
-    if let Some(not) = &node.not {
-        let mut inner = Found::default();
-        judge(value, None, not, path, &mut inner);
-        if inner.issues.is_empty() {
-            found.composite(format!(
-                "{} must not validate the schema (not)",
-                quote(path)
-            ));
-        }
-    }
-}
-
-fn judge_all_of(value: &Value, node: &Node, path: &str, found: &mut Found) {
-    let mut valid = 0;
-    for schema in &node.all_of {
-        let mut inner = Found::default();
-        judge(value, None, schema, path, &mut inner);
-        valid += usize::from(inner.issues.is_empty());
-        found.merge(inner);
-    }
-    if valid != node.all_of.len() {
-        let none = if valid == 0 { ". None validated" } else { "" };
-        found.composite(format!(
-            "{} must validate all the schemas (allOf){none}",
-            quote(path)
-        ));
-    }
-}
-
-/// How many alternatives hold, the best of those that do not, and the first that does.
-fn try_all(
-    value: &Value,
-    alternatives: &[Node],
-    path: &str,
-) -> (usize, Option<Found>, Option<Found>) {
-    let (mut valid, mut best, mut first) = (0, None::<Found>, None);
-    for schema in alternatives {
-        let mut inner = Found::default();
-        judge(value, None, schema, path, &mut inner);
-        if inner.issues.is_empty() {
-            valid += 1;
-            first.get_or_insert(inner);
-        } else if best.as_ref().is_none_or(|b| inner.matches > b.matches) {
-            best = Some(inner);
-        }
-    }
-    (valid, best, first)
-}
-
-fn judge_text(text: &str, node: &Node, path: &str, found: &mut Found) {
-    let bounds = &node.bounds;
-    let limited = bounds.max_length.is_some() || bounds.min_length.is_some();
-    let length = if limited {
-        text.chars().count() as u64
-    } else {
-        0
-    };
-    if let Some(max) = bounds.max_length.filter(|max| length > *max) {
-        let unit = if max == 1 { "byte" } else { "bytes" };
-        let detail = format!("may not be more than {max} {unit}");
-        let message = format!("{path} in body should be at most {max} chars long");
-        found.add(path, ErrorKind::TooLong, None, detail, message);
-    } else if let Some(min) = bounds.min_length.filter(|min| length < *min) {
-        found.invalid(
-            path,
-            text.into(),
-            &format!("should be at least {min} chars long"),
-        );
-    } else if !node.pattern.is_empty() && !pattern::holds(&node.pattern, text) {
-        let words = format!("should match '{}'", node.pattern);
-        found.invalid(path, text.into(), &words);
-    }
-    let for_text = matches!(node.kind.as_str(), "" | "string");
-    if for_text && !node.format.is_empty() && !formats::holds(&node.format, text) {
-        found.wrong_type(path, &node.format, text);
-    }
-}
-
-fn judge_number(number: &Number, node: &Node, path: &str, found: &mut Found) {
-    let shown = || Value::Number(number.clone());
-    let value = number.as_f64().unwrap_or(0.0);
-    found.matches += 1;
-    if node.format == "int32" && number.as_i64().is_none_or(|n| i32::try_from(n).is_err()) {
-        found.composite(format!(
-            "Checked value must be of type integer with format int32 in {path}"
-        ));
-    }
-    let plain = |bound: f64| {
-        if number.is_f64() {
-            go_float(bound)
-        } else {
-            format!("{}", bound.trunc())
-        }
-    };
-    if let Some(of) = node.bounds.multiple_of {
-        let times = value / of;
-        if of <= 0.0 || (times - times.round()).abs() > 1e-9 * times.abs().max(1.0) {
-            found.invalid(
-                path,
-                shown(),
-                &format!("should be a multiple of {}", plain(of)),
-            );
-        }
-    }
-    if let Some((min, exclusive)) = node.bounds.minimum
-        && (value < min || (exclusive && value <= min))
-    {
-        let or_equal = if exclusive { "" } else { " or equal to" };
-        let words = format!("should be greater than{or_equal} {}", plain(min));
-        found.invalid(path, shown(), &words);
-    }
-    if let Some((max, exclusive)) = node.bounds.maximum
-        && (value > max || (exclusive && value >= max))
-    {
-        let or_equal = if exclusive { "" } else { " or equal to" };
-        found.invalid(
-            path,
-            shown(),
-            &format!("should be less than{or_equal} {}", plain(max)),
-        );
-    }
-}
-
-/// A number as Go's `%v` prints a float.
-fn go_float(number: f64) -> String {
-    if number != 0.0 && !(1e-4..1e21).contains(&number.abs()) {
-        let text = format!("{number:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = match exponent.strip_prefix('-') {
-            Some(digits) => ('-', digits),
-            None => ('+', exponent),
-        };
-        return format!("{mantissa}e{sign}{digits:0>2}");
-    }
-    format!("{number}")
-}
-
 fn judge_list(items: &[Value], old: Option<&Value>, node: &Node, path: &str, found: &mut Found) {
     found.matches += 1;
     if let Some(item_node) = node.items.as_deref() {
@@ -420,49 +157,6 @@ impl<'a> Correlated<'a> {
         self.items
             .get(&lists::key_of(item, self.node).to_string())
             .copied()
-    }
-}
-
-fn too_many(path: &str, actual: u64, max: u64, unit: &str, found: &mut Found) {
-    let items = if max == 1 { "item" } else { "items" };
-    let detail = format!("must have at most {max} {items}");
-    let message = format!("{path} in body should have at most {max} {unit}");
-    found.add(
-        path,
-        ErrorKind::TooMany,
-        Some(actual.into()),
-        detail,
-        message,
-    );
-}
-
-fn judge_choices(value: &Value, node: &Node, path: &str, found: &mut Found) {
-    if node.choices.is_empty() || node.choices.iter().any(|c| same_value(c, value)) {
-        return;
-    }
-    if value.is_null() && node.nullable {
-        return;
-    }
-    let quoted: Vec<String> = node
-        .choices
-        .iter()
-        .map(|c| quote(&c.as_str().map_or_else(|| c.to_string(), str::to_owned)))
-        .collect();
-    let detail = format!("supported values: {}", quoted.join(", "));
-    let message = format!("{path} in body should be one of {quoted:?}");
-    found.add(
-        path,
-        ErrorKind::NotSupported,
-        Some(value.clone()),
-        detail,
-        message,
-    );
-}
-
-fn same_value(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
-        _ => a == b,
     }
 }
 
