@@ -141,9 +141,16 @@ impl fmt::Display for Type {
     }
 }
 
+/// Parts of a type beyond which the rest of it is `dyn`: a type can double with every step of an expression.
+const PARTS_MAX: u32 = 10_000;
+
 /// What the parameters that were met so far stand for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Known(HashMap<u32, Type>);
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    types: HashMap<u32, Type>,
+    /// What was there before, for what may have to be taken back.
+    before: Vec<(u32, Option<Type>)>,
+}
 
 // === impl Known ===
 
@@ -155,25 +162,45 @@ impl Known {
 
     /// As [`Known::fit`], for all or none.
     pub(crate) fn fit_all(&mut self, given: &[&Type], wanted: &[&Type]) -> bool {
-        let mut tried = self.clone();
-        let fits = tried.unify_all(given, wanted);
-        if fits {
-            *self = tried;
+        let fits = self.unify_all(given, wanted);
+        for (number, before) in std::mem::take(&mut self.before).into_iter().rev() {
+            match before {
+                _ if fits => {}
+                Some(before) => _ = self.types.insert(number, before),
+                None => _ = self.types.remove(&number),
+            }
         }
         fits
     }
 
+    fn learn(&mut self, number: u32, found: Type) {
+        let before = self.types.insert(number, found);
+        self.before.push((number, before));
+    }
+
     /// Something with all that is known of its parameters; with `rest_dyn`, what is not known is `dyn`.
     pub(crate) fn resolve(&self, found: &Type, rest_dyn: bool) -> Type {
-        let inner = |part: &Type| Box::new(self.resolve(part, rest_dyn));
+        let mut left = PARTS_MAX;
+        self.resolve_parts(found, rest_dyn, &mut left)
+    }
+
+    fn resolve_parts(&self, found: &Type, rest_dyn: bool, left: &mut u32) -> Type {
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            return Type::Dyn;
+        }
+        let mut inner = |part: &Type| Box::new(self.resolve_parts(part, rest_dyn, left));
         match found {
-            Type::Parameter(number) => match self.0.get(number) {
-                Some(known) => self.resolve(known, rest_dyn),
+            Type::Parameter(number) => match self.types.get(number) {
+                Some(known) => *inner(known),
                 None if rest_dyn => Type::Dyn,
                 None => found.clone(),
             },
             Type::List(item) => Type::List(inner(item)),
-            Type::Map(key, value) => Type::Map(inner(key), inner(value)),
+            Type::Map(key, value) => {
+                let key = inner(key);
+                Type::Map(key, inner(value))
+            }
             Type::Optional(value) => Type::Optional(inner(value)),
             Type::Type(value) => Type::Type(inner(value)),
             plain => plain.clone(),
@@ -214,7 +241,7 @@ impl Known {
         if found.same(&parameter) {
             return (true, true);
         }
-        if let Some(before) = self.0.get(&number).cloned() {
+        if let Some(before) = self.types.get(&number).cloned() {
             if found.same(&before) {
                 return (true, true);
             }
@@ -227,13 +254,13 @@ impl Known {
                 before
             };
             if !self.mentions(&general, number) {
-                self.0.insert(number, general);
+                self.learn(number, general);
             }
             return (true, true);
         }
         let fits = !self.mentions(found, number);
         if fits {
-            self.0.insert(number, found.clone());
+            self.learn(number, found.clone());
         }
         (fits, false)
     }
@@ -243,7 +270,7 @@ impl Known {
             Type::Parameter(other) => {
                 *other == number
                     || self
-                        .0
+                        .types
                         .get(other)
                         .is_some_and(|known| self.mentions(known, number))
             }
@@ -251,3 +278,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,7 +156,7 @@ fn rules_are_compiled_with_the_definition() {
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("spec.validation.openAPIV3Schema.properties[a].x-kubernetes-validations[0].rule: Invalid value: {"), "{found:?}");
     let found = schema(
-        json!({"type": "object", "properties": {"l": {"type": "array", "items": {"type": "string",
+        json!({"type": "object", "properties": {"l": {"type": "array", "maxItems": 5, "items": {"type": "string",
         "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}}}),
     );
     assert_eq!(
@@ -165,6 +165,27 @@ fn rules_are_compiled_with_the_definition() {
             "spec.validation.openAPIV3Schema.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: \"self == oldSelf\": oldSelf cannot be used on the uncorrelatable portion of the schema within spec.validation.openAPIV3Schema.properties[l]"
         ]
     );
+}
+
+#[test]
+fn a_rule_that_may_become_too_dear_is_refused() {
+    let list = |most: u64| {
+        json!({"type": "object", "properties": {"l": {"type": "array", "maxItems": most, "items": {
+            "type": "string", "maxLength": 1000,
+            "x-kubernetes-validations": [{"rule": "self.contains('0123456789')"}]}}}})
+    };
+    // A rule costs 401: one for `self`, and a tenth of 4,000 bytes times a tenth of the ten that are looked for.
+    assert_eq!(schema(list(24_000)), [""; 0]);
+    let found = schema(list(30_000));
+    assert!(
+        found[0].contains("estimated rule cost exceeds budget by factor of 1.203000x"),
+        "{found:?}"
+    );
+    let mut old = definition();
+    old["metadata"]["resourceVersion"] = "1".into();
+    old["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = list(30_000);
+    // What was stored before the limit was there can still be written as it is.
+    assert_eq!(validate_update(&old, &old), []);
 }
 
 #[test]

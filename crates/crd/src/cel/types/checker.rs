@@ -116,6 +116,7 @@ impl Checker {
             Expr::Struct(made) => self.undeclared(expr.id, &made.type_name),
             Expr::Unspecified => Type::Error,
         };
+        let found = self.known.resolve(&found, false);
         self.types.insert(expr.id, found.clone());
         found
     }

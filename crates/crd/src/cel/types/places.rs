@@ -271,7 +271,7 @@ mod tests {
         check("self.a + 'x + y' == 1", "^   ^  ^ ^       ^  ^");
         check(
             "self.l.all(x, x.n > 1) && (f(2) ? true : false)",
-            "^   ^ ^   ^   ^^  ^ ^  ^   ^^  ^ ^      ^",
+            "^   ^     ^   ^^  ^ ^  ^    ^^  ^ ^      ^",
         );
     }
 }
