@@ -19,6 +19,7 @@ pub mod authorizer;
 pub(crate) mod check;
 mod cost;
 mod expression;
+pub(crate) mod loops;
 mod patterns;
 pub(crate) mod types;
 mod values;

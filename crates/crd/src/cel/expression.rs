@@ -139,6 +139,7 @@ fn base() -> Context<'static> {
     );
     super::authorizer::register(&mut context);
     super::patterns::register(&mut context);
+    super::loops::register(&mut context);
     context.add_function(TICK, tick);
     context
 }

@@ -207,3 +207,57 @@ fn deep_and_long_expressions_are_refused() {
         assert!(outcome.unwrap());
     }
 }
+
+#[test]
+fn loops_over_two_variables_and_sorting_run() {
+    let properties = json!({
+        "list": {"type": "array", "maxItems": 9, "items": {"type": "string", "maxLength": 9}},
+        "map": {"type": "object", "maxProperties": 9,
+            "additionalProperties": {"type": "integer"}},
+    });
+    let value = json!({"spec": {"list": ["b", "c", "a"], "map": {"x": 2, "y": 1}}});
+    for (rule, holds) in [
+        ("self.list.all(i, v, i < 3 && v != 'd')", true),
+        ("self.list.all(i, v, i < 2)", false),
+        ("self.list.exists(i, v, i == 2 && v == 'a')", true),
+        ("self.list.existsOne(i, v, i < 2)", false),
+        ("self.map.exists(k, v, k == 'y' && v == 1)", true),
+        ("self.map.all(k, v, v < 2)", false),
+        (
+            "self.list.transformList(i, v, i > 0, v + v) == ['cc', 'aa']",
+            true,
+        ),
+        ("self.map.transformList(k, v, k) == ['x', 'y']", true),
+        (
+            "self.map.transformMap(k, v, v + 1) == {'x': 3, 'y': 2}",
+            true,
+        ),
+        ("self.map.transformMap(k, v, v > 1, k) == {'x': 'x'}", true),
+        (
+            "self.list.transformMapEntry(i, v, {v: i}) == {'a': 2, 'b': 0, 'c': 1}",
+            true,
+        ),
+        ("self.list.sortBy(v, v) == ['a', 'b', 'c']", true),
+        ("self.list.sortBy(v, v == 'b' ? 0 : 1)[0] == 'b'", true),
+        (
+            "self.list.all(i, v, self.list.exists(j, w, j == i && w == v))",
+            true,
+        ),
+        ("self.list.map(v, v).exists(i, v, i == 0)", true),
+    ] {
+        let schema = spec(&json!({"rule": rule, "message": "no"}), &properties);
+        let said = rules(&schema, &value, None);
+        let expected: &[&str] = if holds {
+            &[]
+        } else {
+            &["spec: Invalid value: no"]
+        };
+        assert_eq!(said, expected, "{rule}");
+    }
+    let twice = json!({"rule": "self.list.transformMapEntry(i, v, {'a': i}).size() == 3"});
+    let said = rules(&spec(&twice, &properties), &value, None).join("");
+    assert!(
+        said.contains("insert failed: key a already exists"),
+        "{said}"
+    );
+}

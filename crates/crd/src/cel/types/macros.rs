@@ -1,15 +1,18 @@
-//! Macros that the parser leaves as calls, written out for the checker: `optMap`, `sortBy`, loops over two variables.
+//! Macros that the parser leaves as calls, written out for the checker and the interpreter: `optMap`, `sortBy`, loops over two variables.
 
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr,
 };
 
 use crate::cel::expression::{children, children_mut};
+use crate::cel::loops;
 
 /// The name of what a loop gathers, as the parser calls it.
 const RESULT: &str = "@result";
 /// The variable of a loop that has none.
 const UNUSED: &str = "#unused";
+/// The variable of a loop over entries.
+const ENTRY: &str = "@entry";
 const SORTED: &str = "@__sortBy_input__";
 /// Parts of an expression beyond which macros stay as they are: `optMap` doubles what it is called on, so a chain of
 /// them would grow without end.
@@ -20,7 +23,7 @@ pub(crate) fn expanded(expr: &IdedExpr) -> IdedExpr {
     Maker::make_of(expr, true)
 }
 
-/// The expression without those macros that the interpreter can run once they are written out.
+/// The expression without macros, each loop over one variable only: that is what the interpreter runs.
 pub(crate) fn runnable(expr: &IdedExpr) -> IdedExpr {
     Maker::make_of(expr, false)
 }
@@ -32,16 +35,16 @@ fn greatest(expr: &IdedExpr) -> u64 {
 
 struct Maker {
     last: u64,
-    /// Whether loops are written out as well.
-    loops: bool,
+    /// Whether loops may have two variables.
+    two: bool,
 }
 
 impl Maker {
-    fn make_of(expr: &IdedExpr, loops: bool) -> IdedExpr {
+    fn make_of(expr: &IdedExpr, two: bool) -> IdedExpr {
         let mut made = expr.clone();
         let mut maker = Self {
             last: greatest(&made),
-            loops,
+            two,
         };
         maker.walk(&mut made);
         made
@@ -76,14 +79,12 @@ impl Maker {
                 let target = call.target.take()?;
                 Some(self.if_there(*target, first, call.args.pop()?, flat))
             }
-            ("sortBy", 2) if self.loops => {
+            ("sortBy", 2) => {
                 let target = call.target.take()?;
                 Some(self.sort_by(*target, first, call.args.pop()?))
             }
             ("all" | "exists" | "existsOne" | "exists_one", 3)
-            | ("transformList" | "transformMap" | "transformMapEntry", 3 | 4)
-                if self.loops =>
-            {
+            | ("transformList" | "transformMap" | "transformMapEntry", 3 | 4) => {
                 let second = name_of(call.args.get(1)?)?;
                 let body = call.args.pop()?;
                 let filter = (count == 4).then(|| call.args.pop()).flatten();
@@ -97,6 +98,11 @@ impl Maker {
                     loop_cond: condition,
                     loop_step: step,
                     result,
+                };
+                let loop_ = if self.two {
+                    loop_
+                } else {
+                    self.over_entries(loop_)
                 };
                 Some(self.make(Expr::Comprehension(Box::new(loop_))))
             }
@@ -134,7 +140,7 @@ impl Maker {
         };
         let keys = self.make(Expr::Comprehension(Box::new(keys)));
         let input = self.ident(SORTED);
-        let sorted = self.member("@sortByAssociatedKeys", input, vec![keys]);
+        let sorted = self.member(loops::SORT, input, vec![keys]);
         self.bind(SORTED.to_owned(), target, sorted)
     }
 
@@ -178,9 +184,9 @@ impl Maker {
                     }
                     "transformMap" => {
                         let key = self.ident(key);
-                        self.call("cel.@mapInsert", vec![so_far, key, body])
+                        self.call(loops::INSERT, vec![so_far, key, body])
                     }
-                    _ => self.call("cel.@mapInsert", vec![so_far, body]),
+                    _ => self.call(loops::INSERT, vec![so_far, body]),
                 };
                 let step = match filter {
                     Some(filter) => {
@@ -197,6 +203,20 @@ impl Maker {
                 (init, self.flag(true), step, self.result())
             }
         }
+    }
+
+    /// The loop over the entries of what it was over, its variables names for the parts of each.
+    fn over_entries(&mut self, mut loop_: ComprehensionExpr) -> ComprehensionExpr {
+        let second = loop_.iter_var2.take().unwrap_or_default();
+        let first = std::mem::replace(&mut loop_.iter_var, ENTRY.to_owned());
+        loop_.iter_range = self.call(loops::ENTRIES, vec![loop_.iter_range]);
+        let [key, value] = [0, 1].map(|at| {
+            let (entry, at) = (self.ident(ENTRY), self.int(at));
+            self.call("_[_]", vec![entry, at])
+        });
+        let step = self.bind(second, value, loop_.loop_step);
+        loop_.loop_step = self.bind(first, key, step);
+        loop_
     }
 
     /// A loop over nothing whose result is `body`, with a name for `value`.
