@@ -265,7 +265,8 @@ async fn who_may_impersonate_acts_for_others() {
     assert_eq!(may_not.code, 403);
     assert_eq!(
         may_not.body["message"],
-        "users \"admin\" is forbidden: User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"
+        "configmaps is forbidden: User \"jane\" cannot impersonate-on:user-info:list resource \"configmaps\" in API group \
+         \"\" in the namespace \"default\""
     );
     let nobody = [("impersonate-group", "dev")];
     assert_eq!(
