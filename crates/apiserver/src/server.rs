@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::admission::{Addresses, Hooks, write_notices};
+use crate::admission::{Addresses, Hooks, Notice, write_notices};
 use crate::api::Api;
 use crate::audit::Audit;
 use crate::authz::Authorizer;
@@ -106,37 +106,8 @@ impl ApiServer {
             config,
         });
         spawn_feed(&api, listener);
-        api.tasks
-            .spawn("apiserver/events", write_notices(api.clone(), queue));
-        api.tasks
-            .spawn("apiserver/expiry", expiry::run(api.clone()));
-        let definitions = api.clone();
-        api.tasks
-            .supervise("apiserver/definitions", OnError::Restart, move || {
-                crds::run(definitions.clone())
-            });
-        if api.config.aggregate_roles {
-            let roles = api.clone();
-            api.tasks
-                .supervise("apiserver/roles", OnError::Restart, move || {
-                    aggregation::run(roles.clone())
-                });
-        }
-        let kept = api.clone();
-        api.tasks
-            .supervise("apiserver/statuses", OnError::Restart, move || {
-                statuses::run(kept.clone())
-            });
-        let shown = api.clone();
-        api.tasks
-            .supervise("apiserver/addresses", OnError::Restart, move || {
-                addresses::run(shown.clone())
-            });
-        let extended = api.clone();
-        api.tasks
-            .supervise("apiserver/extensions", OnError::Restart, move || {
-                extension::run(extended.clone())
-            });
+        spawn_notices(&api, queue);
+        spawn_keepers(&api);
         bootstrap::bootstrap(&api)
             .await
             .map_err(StartError::Bootstrap)?;
@@ -197,6 +168,35 @@ fn start_audit(config: &Config, tasks: &Group) -> Option<Arc<Audit>> {
     let (audit, writing) = Audit::new(wanted, &mut registry);
     tasks.spawn("apiserver/audit", writing);
     Some(audit)
+}
+
+fn spawn_notices(api: &Arc<Api>, queue: mpsc::Receiver<Notice>) {
+    api.tasks
+        .spawn("apiserver/events", write_notices(api.clone(), queue));
+    api.tasks
+        .spawn("apiserver/expiry", expiry::run(api.clone()));
+}
+
+/// What keeps objects as they must be.
+fn spawn_keepers(api: &Arc<Api>) {
+    keep(api, "apiserver/definitions", crds::run);
+    if api.config.aggregate_roles {
+        keep(api, "apiserver/roles", aggregation::run);
+    }
+    keep(api, "apiserver/statuses", statuses::run);
+    keep(api, "apiserver/addresses", addresses::run);
+    keep(api, "apiserver/extensions", extension::run);
+}
+
+/// Runs it, and again after an error.
+fn keep<M, F>(api: &Arc<Api>, name: &str, run: M)
+where
+    M: Fn(Arc<Api>) -> F + Send + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let kept = api.clone();
+    let again = move || run(kept.clone());
+    api.tasks.supervise(name, OnError::Restart, again);
 }
 
 /// Follows the store; when it cannot, the server would show old states only, so this is tried for as long as it lives.

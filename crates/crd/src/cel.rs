@@ -19,8 +19,10 @@ pub mod authorizer;
 pub(crate) mod check;
 mod cost;
 mod expression;
+mod literals;
 pub(crate) mod loops;
 mod patterns;
+pub(crate) mod standard;
 pub(crate) mod types;
 mod values;
 

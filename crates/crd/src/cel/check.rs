@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cost;
+use super::literals;
 use super::types::Type;
 use super::types::checker::Checked;
 use super::types::declared::Declared;
@@ -49,6 +50,9 @@ pub(crate) fn rule(rule: &Rule, declared: &Arc<Declared>) -> Result<u64, String>
     if !checked.result().is("bool") {
         return Err("cel expression must evaluate to a bool".to_owned());
     }
+    if let Some(why) = literals::conversion(program.plain()) {
+        return Err(why);
+    }
     Ok(cost::most(&checked, declared))
 }
 
@@ -84,10 +88,16 @@ fn typed(
         own.clone()
     };
     let checked = Checked::new(program.plain(), &[("self", own), ("oldSelf", old)]);
-    if checked.mistakes.is_empty() {
+    let of_literals = if checked.mistakes.is_empty() {
+        literals::mistakes(program.plain())
+    } else {
+        Vec::new()
+    };
+    let mistakes = [checked.mistakes.as_slice(), &of_literals].concat();
+    if mistakes.is_empty() {
         Ok(checked)
     } else {
-        Err(places::shown(text, program.plain(), &checked.mistakes))
+        Err(places::shown(text, program.plain(), &mistakes))
     }
 }
 

@@ -140,6 +140,7 @@ fn base() -> Context<'static> {
     super::authorizer::register(&mut context);
     super::patterns::register(&mut context);
     super::loops::register(&mut context);
+    super::standard::register(&mut context);
     context.add_function(TICK, tick);
     context
 }

@@ -35,6 +35,10 @@ fn pay_for(copied: usize) -> Result<(), ExecutionError> {
     pay((copied / COPIED_FOR_ONE) as u64)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the interpreter gives it away"
+)]
 fn entries(of: CelValue) -> Made {
     let pair = |key: CelValue, value: &CelValue| CelValue::List(Arc::new(vec![key, value.clone()]));
     let pairs: Vec<CelValue> = match &of {

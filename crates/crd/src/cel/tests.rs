@@ -261,3 +261,56 @@ fn loops_over_two_variables_and_sorting_run() {
         "{said}"
     );
 }
+
+#[test]
+fn optional_values_types_and_conversions_run() {
+    let properties = json!({
+        "s": {"type": "string", "maxLength": 9}, "missing": {"type": "string", "maxLength": 9},
+        "n": {"x-kubernetes-int-or-string": true},
+    });
+    let value = json!({"spec": {"s": "a", "n": 5}});
+    for rule in [
+        "self.?missing.orValue('x') == 'x' && !self.?missing.hasValue()",
+        "self.?s.optMap(v, v + '!').hasValue()",
+        "[?self.?missing, 'a'].size() == 1 && {?'a': self.?missing}.size() == 0",
+        "[optional.of(1), optional.none()].unwrapOpt() == [1]",
+        "optional.unwrap([optional.of(1), optional.none()]) == [1]",
+        "type(self.n) == int ? self.n > 4 : self.n == '5'",
+        "type(self.s) == string && type([]) == list && type(type(1)) == type",
+        "string(true) == 'true' && string(duration('90s')) == '90s' && bool('T')",
+        "int(timestamp('2024-02-03T04:05:06Z')) == 1706933106",
+        "timestamp('2024-02-03T04:05:06Z').getHours('+01:30') == 5",
+        "timestamp('2024-02-03T04:05:06Z').getMinutes('-00:30') == 35",
+        "format.named('dns1123Label').hasValue() && !format.named('none').hasValue()",
+    ] {
+        let said = rules(&spec(&json!({"rule": rule}), &properties), &value, None);
+        assert!(said.is_empty(), "{rule}: {said:?}");
+    }
+}
+
+#[test]
+fn literals_that_no_function_takes_are_refused_at_once() {
+    let schema = json!({"type": "object", "properties": {"s": {"type": "string"}}});
+    let declared = Declared::of(&Node::compile(&schema), false).unwrap();
+    for (rule, expected) in [
+        (
+            "timestamp('x') != timestamp('2024-02-03T04:05:06Z')",
+            "invalid timestamp argument",
+        ),
+        (
+            "duration('x') != duration('1s')",
+            "invalid duration argument",
+        ),
+        ("self.s.matches('(')", "invalid matches argument"),
+        (
+            "int('x') == 1",
+            "program instantiation failed: type conversion error from 'string' to 'int'",
+        ),
+    ] {
+        let schema = json!({"type": "object", "properties": {"s": {"type": "string"}},
+            "x-kubernetes-validations": [{"rule": rule}]});
+        let node = Node::compile(&schema);
+        let said = check::rule(&node.rules[0], &declared).unwrap_err();
+        assert!(said.contains(expected), "{rule}: {said}");
+    }
+}

@@ -33,7 +33,7 @@ pub(crate) enum Type {
     /// A value that may be absent.
     Optional(Box<Type>),
     /// A type as a value.
-    Type(Box<Type>),
+    Kind(Box<Type>),
     /// An object with fields that are known.
     Object(Arc<Declared>),
     /// A type that is to be found out.
@@ -78,7 +78,7 @@ impl Type {
 
     fn parts(&self) -> Vec<&Type> {
         match self {
-            Type::List(one) | Type::Optional(one) | Type::Type(one) => vec![one],
+            Type::List(one) | Type::Optional(one) | Type::Kind(one) => vec![one],
             Type::Map(key, value) => vec![key, value],
             _ => Vec::new(),
         }
@@ -104,7 +104,7 @@ impl Type {
         match (self, other) {
             (Type::Dyn | Type::Parameter(_), _) => true,
             (_, Type::Dyn | Type::Parameter(_)) => false,
-            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Kind(_), Type::Kind(_)) => true,
             (Type::List(_), Type::List(_))
             | (Type::Map(..), Type::Map(..))
             | (Type::Optional(_), Type::Optional(_)) => {
@@ -134,7 +134,7 @@ impl fmt::Display for Type {
             Type::List(item) => write!(f, "list({item})"),
             Type::Map(key, value) => write!(f, "map({key}, {value})"),
             Type::Optional(inner) => write!(f, "optional_type({inner})"),
-            Type::Type(inner) => write!(f, "type({inner})"),
+            Type::Kind(inner) => write!(f, "type({inner})"),
             Type::Object(_) => f.write_str("object"),
             Type::Parameter(number) => write!(f, "_var{number}"),
         }
@@ -202,7 +202,7 @@ impl Known {
                 Type::Map(key, inner(value))
             }
             Type::Optional(value) => Type::Optional(inner(value)),
-            Type::Type(value) => Type::Type(inner(value)),
+            Type::Kind(value) => Type::Kind(inner(value)),
             plain => plain.clone(),
         }
     }
@@ -225,7 +225,7 @@ impl Known {
         match (given, wanted) {
             (a, b) if a.is_any() || b.is_any() => true,
             (Type::Null, other) | (other, Type::Null) => other.is_nullable(),
-            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Kind(_), Type::Kind(_)) => true,
             (Type::List(_), Type::List(_))
             | (Type::Map(..), Type::Map(..))
             | (Type::Optional(_), Type::Optional(_)) => {

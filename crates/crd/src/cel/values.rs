@@ -170,7 +170,7 @@ fn convert_text(text: &str, node: &Node) -> CelValue {
 }
 
 /// Makes a typed value with CEL's own functions.
-fn built(expression: &str, text: &str) -> Option<CelValue> {
+pub(super) fn built(expression: &str, text: &str) -> Option<CelValue> {
     use kube_cel::KubeCelExt;
     let program = Program::compile(expression).ok()?;
     let mut context = Context::default().with_all();

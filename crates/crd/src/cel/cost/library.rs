@@ -159,7 +159,7 @@ impl Estimate<'_> {
     fn scanned(&self, target: &Argument<'_>) -> Range {
         let size = self.measured(target);
         let item = match &target.kind {
-            Type::List(item) | Type::Optional(item) | Type::Type(item) => Some(&**item),
+            Type::List(item) | Type::Optional(item) | Type::Kind(item) => Some(&**item),
             Type::Map(key, _) => Some(&**key),
             _ => None,
         };

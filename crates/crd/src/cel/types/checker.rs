@@ -145,7 +145,7 @@ impl Checker {
             "optional_type" => Type::Optional(Box::new(Type::Dyn)),
             _ => Type::Plain(TYPE_NAMES.iter().find(|known| **known == name)?),
         };
-        Some(Type::Type(Box::new(known)))
+        Some(Type::Kind(Box::new(known)))
     }
 
     fn ident(&mut self, id: u64, name: &str) -> Type {
@@ -354,7 +354,7 @@ fn renumbered(kind: &Type, from: u32) -> Type {
         Type::List(item) => Type::List(inner(item)),
         Type::Map(key, value) => Type::Map(inner(key), inner(value)),
         Type::Optional(value) => Type::Optional(inner(value)),
-        Type::Type(value) => Type::Type(inner(value)),
+        Type::Kind(value) => Type::Kind(inner(value)),
         plain => plain.clone(),
     }
 }

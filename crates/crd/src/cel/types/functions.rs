@@ -91,7 +91,7 @@ fn read_type(text: &'static str) -> Type {
             ("list", Some(item), _) => Type::List(item),
             ("map", Some(key), Some(value)) => Type::Map(key, value),
             ("optional_type", Some(value), _) => Type::Optional(value),
-            ("type", Some(value), _) => Type::Type(value),
+            ("type", Some(value), _) => Type::Kind(value),
             _ => Type::Error,
         };
     }

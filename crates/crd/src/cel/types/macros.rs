@@ -5,7 +5,7 @@ use kube_cel::cel::common::ast::{
 };
 
 use crate::cel::expression::{children, children_mut};
-use crate::cel::loops;
+use crate::cel::{loops, standard};
 
 /// The name of what a loop gathers, as the parser calls it.
 const RESULT: &str = "@result";
@@ -64,6 +64,34 @@ impl Maker {
         {
             // The place of a macro is that of its call.
             expr.expr = written_out.expr;
+        }
+        if !self.two {
+            self.complete(expr);
+        }
+    }
+
+    /// Puts what the interpreter lacks around calls whose function it has in part.
+    fn complete(&mut self, expr: &mut IdedExpr) {
+        let Expr::Call(call) = &mut expr.expr else {
+            return;
+        };
+        match (
+            call.func_name.as_str(),
+            call.target.as_deref(),
+            call.args.as_mut_slice(),
+        ) {
+            // The interpreter's own finds an error where nothing is.
+            ("_?._", None, [_, _]) => "_[?_]".clone_into(&mut call.func_name),
+            ("string", None, [arg]) => {
+                *arg = self.call(standard::WRITTEN, vec![std::mem::take(arg)]);
+            }
+            ("int", None, [arg]) => {
+                *arg = self.call(standard::COUNTED, vec![std::mem::take(arg)]);
+            }
+            ("named", Some(target), [_]) if name_of(target).as_deref() == Some("format") => {
+                *expr = self.call(standard::PERHAPS, vec![std::mem::take(expr)]);
+            }
+            _ => {}
         }
     }
 
