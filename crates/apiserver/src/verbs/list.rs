@@ -1,14 +1,10 @@
 //! Lists: pages of a consistent state, as bytes where nobody asks for more.
 
+mod pieces;
+mod token;
+
 use std::sync::Arc;
 
-use base64::DecodeError;
-use base64::Engine as _;
-use base64::alphabet::URL_SAFE;
-use base64::engine::general_purpose::{
-    GeneralPurpose, GeneralPurposeConfig, NO_PAD, URL_SAFE_NO_PAD,
-};
-use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -19,16 +15,10 @@ use crate::call::Call;
 use crate::negotiate::{Accepted, Shape};
 use crate::query::{ListOptions, Match};
 use crate::resource::Resource;
-use crate::respond::{self, Body, BoxError};
+use crate::respond::{self, Body};
 use crate::selector::Filter;
 use crate::status::{Error, Result};
-use crate::stored;
 
-/// Lists larger than this are sent in pieces of about this size, so that a long one is never in memory as a whole.
-const PIECE: usize = 64 << 10;
-/// As Go reads tokens: bits that are left over are nobody's business.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT_CONFIG);
-const LENIENT_CONFIG: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 /// Keys that are read at once from an old state.
 const PAGE: usize = 500;
 
@@ -50,7 +40,7 @@ pub(crate) async fn answer(api: &Api, call: &Call, listed: Listed) -> Result<Res
     let metadata = metadata(call, &listed);
     match call.accepted.shape {
         Shape::Whole if call.accepted == Accepted::default() && call.resource.bytes_are_ours() => {
-            Ok(as_bytes(&call.resource, listed.objects, &metadata))
+            Ok(pieces::as_bytes(&call.resource, listed.objects, &metadata))
         }
         shape => {
             let decode = || listed.objects.iter().map(|object| object.value());
@@ -174,7 +164,7 @@ async fn continued(
             "specifying resource version is not allowed when using continue".into(),
         ));
     }
-    let (at_revision, after) = decode_token(&options.continue_token)?;
+    let (at_revision, after) = token::decode(&options.continue_token)?;
     let after = match filter.namespace.as_str() {
         "" => after,
         namespace => format!("{namespace}/{after}"),
@@ -200,7 +190,7 @@ async fn continued(
     at(api, resource, filter, Some(&after), limit, at_revision).map_err(|e| match e {
         Error::Expired(..) => Error::Expired(
             CONTINUE_EXPIRED.into(),
-            Some(encode_token(None, in_scope(filter, &after))),
+            Some(token::encode(None, in_scope(filter, &after))),
         ),
         other => other,
     })
@@ -275,169 +265,13 @@ fn metadata(call: &Call, listed: &Listed) -> Map<String, Value> {
             "" => last.path(),
             _ => last.path().split_once('/').map_or(last.path(), |(_, n)| n),
         };
-        let token = encode_token(Some(listed.revision), path);
+        let token = token::encode(Some(listed.revision), path);
         metadata.insert("continue".into(), json!(token));
         if let Some(remaining) = listed.remaining {
             metadata.insert("remainingItemCount".into(), json!(remaining));
         }
     }
     metadata
-}
-
-fn encode_token(revision: Option<u64>, after: &str) -> String {
-    let revision = revision.map_or(-1, |r| i64::try_from(r).unwrap_or(i64::MAX));
-    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": format!("{after}\u{0}")});
-    URL_SAFE_NO_PAD.encode(token.to_string())
-}
-
-fn decode_token(token: &str) -> Result<(Option<u64>, String)> {
-    let wrong = |why: &str| {
-        Error::BadRequest(format!(
-            "invalid continue token: continue key is not valid: {why}"
-        ))
-    };
-    let bytes = LENIENT.decode(token).map_err(|e| {
-        let at = match e {
-            DecodeError::InvalidByte(at, _) => at,
-            DecodeError::InvalidLength(length) => length.saturating_sub(1),
-            DecodeError::InvalidLastSymbol(..) | DecodeError::InvalidPadding => {
-                token.find('=').unwrap_or(token.len())
-            }
-        };
-        wrong(&format!("illegal base64 data at input byte {at}"))
-    })?;
-    let token: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| wrong(&not_json(&bytes).unwrap_or_else(|| e.to_string())))?;
-    let version = token["v"].as_str().unwrap_or_default();
-    if version != "meta.k8s.io/v1" {
-        return Err(wrong(&format!(
-            "server does not recognize this encoded version {version}"
-        )));
-    }
-    let start = token["start"].as_str().filter(|s| !s.is_empty());
-    let revision = token["rv"].as_i64();
-    if matches!(revision, Some(0) | None) {
-        return Err(wrong(
-            "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
-        ));
-    }
-    let start = start.ok_or_else(|| wrong("encoded start key empty (version meta.k8s.io/v1)"))?;
-    if start.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err(wrong(start));
-    }
-    match revision {
-        Some(0) | None => Err(wrong("no revision")),
-        Some(rv) => Ok((
-            u64::try_from(rv).ok(),
-            start.trim_end_matches('\0').to_owned(),
-        )),
-    }
-}
-
-/// What Go says of bytes that do not begin as JSON does.
-fn not_json(bytes: &[u8]) -> Option<String> {
-    let first = *bytes.iter().find(|b| !b.is_ascii_whitespace())?;
-    let begins = matches!(
-        first,
-        b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
-    );
-    let sign = match first {
-        0x7f => "\\x7f".to_owned(),
-        b' '..=b'~' => char::from(first).to_string(),
-        0xa1..=0xff if first != 0xad => char::from(first).to_string(),
-        0..0x80 => format!("\\x{first:02x}"),
-        _ => format!("\\u{first:04x}"),
-    };
-    (!begins).then(|| format!("invalid character '{sign}' looking for beginning of value"))
-}
-
-/// Copies the cached bytes of the objects behind each other.
-fn as_bytes(
-    resource: &Resource,
-    objects: Vec<Arc<Object>>,
-    metadata: &Map<String, Value>,
-) -> Response<Body> {
-    let api_version = resource.api_version();
-    let metadata = serde_json::to_string(metadata).expect("a JSON value can be written to memory");
-    let head = format!(
-        "{{\"kind\":\"{}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[",
-        resource.list_kind
-    );
-    let mut pieces = Pieces {
-        head: Some(head),
-        objects: objects.into_iter(),
-        // Items of custom lists carry kind and version; items of built-in ones do not.
-        whole: resource.is_custom().then_some(api_version),
-        first: true,
-        done: false,
-    };
-    let first = pieces.next().unwrap_or_default();
-    let body = if pieces.done {
-        respond::full(first)
-    } else {
-        let all = std::iter::once(first)
-            .chain(pieces)
-            .map(Ok::<Bytes, BoxError>);
-        respond::stream(futures::stream::iter(all))
-    };
-    respond::with_body(StatusCode::OK, "application/json", body)
-}
-
-/// A list, piece by piece.
-struct Pieces {
-    head: Option<String>,
-    objects: std::vec::IntoIter<Arc<Object>>,
-    whole: Option<String>,
-    first: bool,
-    done: bool,
-}
-
-// === impl Pieces ===
-
-impl Pieces {
-    /// About how long the next piece will be, at least.
-    fn size_of_next(&self) -> usize {
-        let mut size = self.head.as_ref().map_or(0, String::len);
-        for object in self.objects.as_slice() {
-            size += object.bytes().len() + 2;
-            if size > PIECE {
-                break;
-            }
-        }
-        size + 3
-    }
-}
-
-impl Iterator for Pieces {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
-        if self.done {
-            return None;
-        }
-        let mut out = BytesMut::with_capacity(self.size_of_next());
-        if let Some(head) = self.head.take() {
-            out.put_slice(head.as_bytes());
-        }
-        while out.len() < PIECE {
-            let Some(object) = self.objects.next() else {
-                out.put_slice(b"]}\n");
-                self.done = true;
-                break;
-            };
-            if !std::mem::take(&mut self.first) {
-                out.put_u8(b',');
-            }
-            match &self.whole {
-                Some(version) => out.put_slice(&stored::with_api_version(object.bytes(), version)),
-                None => {
-                    out.put_u8(b'{');
-                    out.put_slice(stored::from_metadata(object.bytes()).unwrap_or(b"}"));
-                }
-            }
-        }
-        Some(out.freeze())
-    }
 }
 
 /// Tables, metadata, YAML and other versions.
@@ -490,20 +324,4 @@ fn as_values(
         call.accepted.encoding,
         &respond::in_version(call, list),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_says_where_and_when() {
-        let token = encode_token(Some(7), "ns/a");
-        assert_eq!(decode_token(&token).unwrap(), (Some(7), "ns/a".into()));
-        assert_eq!(
-            decode_token(&encode_token(None, "a")).unwrap(),
-            (None, "a".into())
-        );
-        assert!(decode_token("nonsense").is_err());
-    }
 }

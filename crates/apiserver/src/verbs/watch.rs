@@ -1,6 +1,8 @@
 //! Watches: the changes of a kind from some revision on, as one JSON object a line.
 
-use std::collections::{HashMap, VecDeque};
+mod start;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +17,12 @@ use crate::cache::{Change, Event, Object, Seen, Watcher, line};
 use crate::call::Call;
 use crate::metrics::Gauge;
 use crate::negotiate::{Encoding, Shape};
-use crate::query::ListOptions;
 use crate::respond::{self, Body, BoxError};
 use crate::selector::Filter;
 use crate::status::{Error, Result};
 use crate::stored;
+
+use start::{Initial, start};
 
 /// How long a watch lasts that does not say: 30 to 60 minutes, so that they do not all end at once.
 const LASTS_MIN: u64 = 1800;
@@ -99,58 +102,6 @@ pub(crate) async fn watch(api: &Arc<Api>, call: Call) -> Result<Response<Body>> 
 fn refused(error: &Error) -> Response<Body> {
     let status = serde_json::to_vec(&error.status()).unwrap_or_default();
     respond::bytes(StatusCode::OK, "application/json", line("ERROR", &status))
-}
-
-/// What is sent before the changes.
-#[derive(Debug, Default)]
-struct Initial {
-    objects: VecDeque<Arc<Object>>,
-    /// The revision of the bookmark behind them, if one is wanted.
-    end: Option<u64>,
-}
-
-/// Where the watch begins, and what is sent first.
-async fn start(
-    api: &Arc<Api>,
-    call: &Call,
-    filter: &Filter,
-    options: &ListOptions,
-) -> Result<(Watcher, Initial)> {
-    let kind = &call.resource.cache;
-    let version = options.resource_version.as_str();
-    let with_state = options
-        .send_initial_events
-        .unwrap_or(matches!(version, "" | "0"));
-    if !with_state && !matches!(version, "" | "0") {
-        let revision = super::list::plain_revision(version)?;
-        api.cache.reach(revision).await?;
-        return Ok((
-            Watcher::after(&api.cache, kind, revision)?,
-            Initial::default(),
-        ));
-    }
-    match version {
-        "" => api.cache.fresh().await?,
-        "0" => {}
-        version => {
-            api.cache
-                .reach(super::list::plain_revision(version)?)
-                .await?;
-        }
-    }
-    let listed = kind.list(filter, None, 0, api.cache.revision());
-    let watcher = Watcher::from_list(&api.cache, kind, listed.seen, listed.revision);
-    // Who asks for any state and for bookmarks is told as well where that ends.
-    let streaming = with_state && options.send_initial_events != Some(false);
-    let initial = Initial {
-        objects: if with_state {
-            listed.objects.into()
-        } else {
-            VecDeque::new()
-        },
-        end: (streaming && options.bookmarks).then_some(listed.revision),
-    };
-    Ok((watcher, initial))
 }
 
 /// One watch, polled by the connection that it is sent on.
