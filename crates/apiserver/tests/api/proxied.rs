@@ -63,7 +63,7 @@ fn text(words: impl Into<Bytes>) -> Answer {
 fn answer(mut request: Request<Incoming>) -> Answer {
     match request.uri().path() {
         "/connect/default/p" if request.uri().query() == Some("port=80") => {
-            switch(&mut request, "tcp", |io| serve(io))
+            switch(&mut request, "tcp", serve)
         }
         "/connect/default/p" => {
             let mut refused = text("connect: connection refused");
