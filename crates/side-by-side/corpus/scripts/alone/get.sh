@@ -109,6 +109,6 @@ kubectl get clusterrolebindings -o name | grep -v edge
 kubectl get roles,rolebindings -A -l kubernetes.io/bootstrapping=rbac-defaults
 kubectl get rolebindings -n kube-system -o wide
 kubectl get clusterrolebinding cluster-admin -o wide
-kubectl get ingressclasses,validatingadmissionpolicies,mutatingwebhookconfigurations,resourceclaims,ipaddresses -o wide
+kubectl get ingressclasses,validatingadmissionpolicies,mutatingwebhookconfigurations,resourceclaims -o wide
 kubectl get servicecidrs
 kubectl get deploy web -o yaml > d.yaml; kubectl get -f d.yaml; kubectl get -f d.yaml -o name
