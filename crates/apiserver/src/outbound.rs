@@ -6,7 +6,7 @@ mod peer;
 mod service;
 
 pub(crate) use peer::{Host, Peer, tls_error};
-pub(crate) use service::Unresolved;
+pub(crate) use service::{Unresolved, slices};
 
 use std::collections::HashMap;
 use std::io;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{Route, documents};
 use crate::api::Api;
 use crate::cache::{KindCache, Seen, Watcher};
-use crate::selector::{Filter, LabelSelector};
+use crate::outbound::slices;
+use crate::selector::Filter;
 use crate::status::{Error, Result};
 use crate::statuses::{self, REGISTRATION, SERVICES};
 
@@ -127,19 +128,4 @@ fn wrong_service(api: &Api, route: &Route) -> Option<(&'static str, String)> {
         "endpointslices for service/{name} in {namespace:?} have no addresses with port name {port_name:?}"
     );
     Some(("MissingEndpoints", message))
-}
-
-fn slices(api: &Api, namespace: &str, name: &str) -> Vec<Value> {
-    let labels = LabelSelector::parse(&format!("kubernetes.io/service-name={name}"));
-    let filter = Filter {
-        namespace: namespace.to_owned(),
-        labels: labels.unwrap_or_default(),
-        ..Filter::default()
-    };
-    let kind = api.cache.kind("discovery.k8s.io", "endpointslices");
-    let found = kind.list(&filter, None, 0, 0).objects;
-    found
-        .iter()
-        .filter_map(|slice| slice.value().ok())
-        .collect()
 }

@@ -61,16 +61,8 @@ pub(super) fn resolve(
 
 /// The ready endpoints of a port of a service: by its slices, or by its older Endpoints object.
 fn endpoints(api: &Api, namespace: &str, name: &str, port: &str) -> Vec<SocketAddr> {
-    let filter = Filter {
-        namespace: namespace.to_owned(),
-        labels: LabelSelector::parse(&format!("kubernetes.io/service-name={name}"))
-            .unwrap_or_default(),
-        ..Filter::default()
-    };
-    let slices = api.cache.kind("discovery.k8s.io", "endpointslices");
     let mut found = Vec::new();
-    for slice in slices.list(&filter, None, 0, 0).objects {
-        let Ok(slice) = slice.value() else { continue };
+    for slice in slices(api, namespace, name) {
         let ready = |e: &&Value| e.at("conditions.ready").as_bool().unwrap_or(true);
         let ready = slice.items("endpoints").iter().filter(ready);
         let addresses = ready.filter_map(|e| e.items("addresses").first()?.as_str());
@@ -88,6 +80,21 @@ fn endpoints(api: &Api, namespace: &str, name: &str, port: &str) -> Vec<SocketAd
         }
     }
     found
+}
+
+/// The EndpointSlices of a service.
+pub(crate) fn slices(api: &Api, namespace: &str, name: &str) -> Vec<Value> {
+    let filter = Filter {
+        namespace: namespace.to_owned(),
+        labels: LabelSelector::label("kubernetes.io/service-name", name),
+        ..Filter::default()
+    };
+    let kind = api.cache.kind("discovery.k8s.io", "endpointslices");
+    let found = kind.list(&filter, None, 0, 0).objects;
+    found
+        .iter()
+        .filter_map(|slice| slice.value().ok())
+        .collect()
 }
 
 fn at_port<'a>(

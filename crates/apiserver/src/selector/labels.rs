@@ -82,6 +82,18 @@ impl LabelSelector {
         })
     }
 
+    /// Whatever bears this label. Nothing is parsed, so whatever a caller sends as the value stays one.
+    pub(crate) fn label(key: &str, value: &str) -> Self {
+        let requirement = Requirement {
+            key: key.to_owned(),
+            test: Test::In(vec![value.to_owned()]),
+        };
+        Self {
+            marks: requirement.marks(),
+            requirements: vec![requirement],
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }
@@ -309,6 +321,17 @@ mod tests {
         check("n>4,n<6", &web, true);
         check("app=", &[("app", "")], true);
         check("a.b/c in ()", &[("a.b/c", "")], true);
+    }
+
+    #[test]
+    fn a_label_is_its_value_whatever_stands_in_it() {
+        let of = |value: &str| LabelSelector::label("app", value);
+        let bears =
+            |selector: LabelSelector| selector.matches(|key| (key == "app").then_some("web"));
+        assert!(bears(of("web")));
+        for other in ["", "web,app", "web,!gone", "a b", "(", "in (web)"] {
+            assert!(!bears(of(other)), "{other}");
+        }
     }
 
     #[test]

@@ -218,6 +218,14 @@ async fn a_service_leads_to_its_ready_pods_only() {
         let got = server.get(&path).await;
         assert_eq!(got.body["target"], "/x", "{name}: {:#}", got.body);
     }
+    for name in ["s,x:web", "a%20b:web", "in%20(s):web", "!s:web"] {
+        let path = format!("/api/v1/namespaces/default/services/{name}/proxy/x");
+        let nobody = server.get(&path).await;
+        assert_eq!(
+            nobody.code, 503,
+            "no name of a service is a selector: {name}"
+        );
+    }
     let wrong = server
         .get("/api/v1/namespaces/default/services/s:1/proxy/x")
         .await;

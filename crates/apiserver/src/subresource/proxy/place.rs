@@ -14,7 +14,7 @@ use crate::api::Api;
 use crate::call::Call;
 use crate::config::ConnectError;
 use crate::meta;
-use crate::selector::{Filter, LabelSelector};
+use crate::outbound::slices;
 use crate::status::{Error, Result};
 use crate::subresource::dial;
 
@@ -238,17 +238,9 @@ fn port_name(call: &Call, name: &str, number: i64) -> Result<String> {
 
 /// Address and port of the ready endpoints that are pods, with these: nobody leads us elsewhere by a slice.
 fn endpoints(api: &Api, namespace: &str, name: &str, port: &str) -> Vec<(String, String, Value)> {
-    let filter = Filter {
-        namespace: namespace.to_owned(),
-        labels: LabelSelector::parse(&format!("kubernetes.io/service-name={name}"))
-            .unwrap_or_default(),
-        ..Filter::default()
-    };
-    let slices = api.cache.kind("discovery.k8s.io", "endpointslices");
     let pods = api.cache.kind("", "pods");
     let mut found = Vec::new();
-    for slice in slices.list(&filter, None, 0, 0).objects {
-        let Ok(slice) = slice.value() else { continue };
+    for slice in slices(api, namespace, name) {
         let mut ports = slice.items("ports").iter();
         let port = ports.find(|p| p.text("name") == port && p.int("port").is_some());
         let Some(port) = port.and_then(|p| p.int("port")) else {
