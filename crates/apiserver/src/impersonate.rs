@@ -36,7 +36,7 @@ pub(crate) fn asked_for(
     caller: &Identity,
     request: impl FnOnce() -> Attributes,
 ) -> Result<Option<Allowed>> {
-    let wanted = Wanted::of(headers);
+    let wanted = Wanted::of(headers)?;
     if wanted.user.is_empty() {
         if wanted.has_a_name_only() {
             return Ok(None);
@@ -58,26 +58,29 @@ pub(crate) fn asked_for(
 // === impl Wanted ===
 
 impl Wanted {
-    fn of(headers: &HeaderMap) -> Self {
-        let values = |name: &str| -> Vec<String> {
+    /// Whatever cannot be read is an error: who is passed over would leave the caller to act as themself.
+    fn of(headers: &HeaderMap) -> Result<Self> {
+        let values = |name: &str| -> Result<Vec<String>> {
             let all = headers.get_all(name).iter();
-            all.filter_map(|v| v.to_str().ok())
-                .map(ToOwned::to_owned)
-                .collect()
+            all.map(|value| match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(_) => Err(Error::BadRequest(format!("header {name} is not UTF-8"))),
+            })
+            .collect()
         };
-        let first = |name: &str| values(name).into_iter().next();
+        let first = |name: &str| Ok::<_, Error>(values(name)?.into_iter().next());
         let mut extra = BTreeMap::new();
         for name in headers.keys() {
             if let Some(key) = name.as_str().strip_prefix(EXTRA) {
-                extra.insert(crate::query::percent_decode(key), values(name.as_str()));
+                extra.insert(crate::query::percent_decode(key), values(name.as_str())?);
             }
         }
-        Self {
-            user: first(USER).unwrap_or_default(),
-            groups: values(GROUP),
-            uid: first(UID).filter(|uid| !uid.is_empty()),
+        Ok(Self {
+            user: first(USER)?.unwrap_or_default(),
+            groups: values(GROUP)?,
+            uid: first(UID)?.filter(|uid| !uid.is_empty()),
             extra,
-        }
+        })
     }
 
     /// Nothing but a name, at most.
@@ -104,5 +107,22 @@ impl Wanted {
         };
         let uid = self.uid.as_deref().unwrap_or_default();
         format!("&user.DefaultInfo{{Name:\"\", UID:{uid:?}, Groups:{groups}, Extra:{extra}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_letters_is_wanted_and_what_is_no_text_is_refused() {
+        let header = |bytes: &[u8]| {
+            let value = HeaderValue::from_bytes(bytes).unwrap();
+            Wanted::of(&[(USER.parse().unwrap(), value)].into_iter().collect())
+        };
+        assert_eq!(header("jürgen".as_bytes()).unwrap().user, "jürgen");
+        assert!(header(b"j\xfcrgen").is_err());
     }
 }
