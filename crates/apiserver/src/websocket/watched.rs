@@ -85,8 +85,12 @@ async fn speak(mut to: SplitSink<Socket, Message>, mut events: Body) -> Option<(
         code: CloseCode::Normal,
         reason: Utf8Bytes::default(),
     }));
-    to.send(end).await.ok()?;
-    to.close().await.ok()
+    let ending = async {
+        to.send(end).await?;
+        to.close().await
+    };
+    let ended = tokio::time::timeout(SEND_LIMIT, ending);
+    ended.await.ok()?.ok()
 }
 
 /// Agrees to what a client offers.
